@@ -1,0 +1,132 @@
+"""The event log: what every adapter promises.
+
+A log has streams; a stream has subjects and gives every record a position, an
+integer that grows from 1 in the order of appending. `tests/contracts` holds every
+adapter to this page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rekam_runtime.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One stored event: its place in the stream, its subject and its bytes."""
+
+    position: int
+    subject: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event to be appended.
+
+    event_id: idempotency key; the same id again within the log's window answers the
+        first position and stores nothing.
+    expected: position of the subject's last record that the decision was made
+        against; 0 = the subject must be empty; None = no check.
+    """
+
+    subject: str
+    data: bytes
+    event_id: str
+    expected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """A stream as it must be: created when missing, checked when there.
+
+    max_bytes: bound of the stream on disk (-1 = none); a full stream refuses appends
+        with SlowDown, it never drops old records.
+    """
+
+    name: str
+    subjects: tuple[str, ...]
+    replicas: int = 1
+    max_bytes: int = -1
+
+
+class Conflict(Refused):
+    """The subject has moved on since the decision: catch up and decide again."""
+
+
+class Follower(Protocol):
+    """Reads a stream in order, from a position on, as records arrive."""
+
+    async def fetch(self, max_records: int, max_bytes: int, wait_s: float) -> list[Record]:
+        """The next records, in order, none missing; at the latest after wait_s; maybe none.
+
+        Returns as soon as there is at least one. The bounds are upper bounds, but one
+        record is returned even if it is greater than max_bytes.
+        """
+        ...
+
+    async def acknowledge(self, position: int) -> None:
+        """Tell the log that everything up to here is applied (a delivery hint)."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class EventLog(Protocol):
+    """Append, read, follow. Every method raises Retry when the log cannot be reached."""
+
+    async def ensure(self, spec: StreamSpec) -> None:
+        """Create the stream or bring it to the spec; any number of callers, any time."""
+        ...
+
+    async def append(self, draft: Draft) -> int:
+        """Store one event; returns its position once it is on disk.
+
+        Raises Conflict when `expected` does not hold, SlowDown when the stream is full,
+        Invalid when the event is larger than the log takes.
+        """
+        ...
+
+    async def append_batch(self, drafts: Sequence[Draft]) -> list[int]:
+        """Store all or none, in one stream, at most 1,000; positions in order.
+
+        Raises as append does; after Retry it may have been stored: read before
+        deciding again.
+        """
+        ...
+
+    async def read(self, stream: str, subject: str, after: int = 0) -> list[Record]:
+        """Records of one subject (or pattern with a final `>`) past a position, up to now."""
+        ...
+
+    def scan(self, stream: str, after: int = 0) -> AsyncIterator[Record]:
+        """Every record of the stream past a position, up to the last one at the call."""
+        ...
+
+    async def last_position(self, stream: str) -> int:
+        """Position of the stream's last record, 0 when it never had one."""
+        ...
+
+    async def follow(self, stream: str, consumer: str, after: int) -> Follower:
+        """Read as it arrives, from the first record past `after`.
+
+        consumer: stable name (letters, digits, `_`, `-`) of the reading projection.
+        """
+        ...
+
+    async def purge(self, stream: str) -> int:
+        """Drop every record (positions go on growing); returns the last position."""
+        ...
+
+    async def publish_signal(self, name: str, data: bytes) -> None:
+        """Tell whoever listens now; at most once, never stored."""
+        ...
+
+    def signals(self, name: str) -> AsyncIterator[bytes]:
+        """Signals of this name from the call on, with a bounded backlog (oldest dropped)."""
+        ...
+
+    async def close(self) -> None: ...
