@@ -1,0 +1,1 @@
+"""Rekam's contracts: protos and the stubs built from them."""
