@@ -1,0 +1,86 @@
+# Rekam. `make` lists what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# `make up` takes these: make up DATA=/tmp/rekam HTTP=127.0.0.1:5001 GRPC=127.0.0.1:50052
+DATA ?= .rekam
+HTTP ?= 127.0.0.1:5000
+GRPC ?= 127.0.0.1:50051
+# `make test` hands these to pytest: make test TESTS=tests/unit PYTEST_ARGS="-n 2 -k filter"
+TESTS ?= tests/unit tests/contracts tests/journeys
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+PROJECTS := pyproject.toml proto/pyproject.toml sdk/pyproject.toml
+PROTOS := $(shell find proto -name '*.proto')
+
+.PHONY: help
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(VENV)/.installed proto/.built ## Make .venv with everything pinned, and build the stubs
+
+$(VENV)/.requirements: requirements/runtime.txt requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Rekam needs Python 3.11 or newer (make PYTHON=python3.12)")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.requirements $(PROJECTS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e proto -e sdk -e .
+	@touch $@
+
+proto/.built: $(VENV)/.requirements proto/build_stubs.py $(PROTOS)
+	$(BIN)/python proto/build_stubs.py
+	@touch $@
+
+.PHONY: proto
+proto: $(VENV)/.requirements ## Build the Python stubs of proto/ (when a .proto changed)
+	$(BIN)/python proto/build_stubs.py
+	@touch proto/.built
+
+.PHONY: up
+up: setup ## Run Rekam here, in the foreground: HTTP 127.0.0.1:5000, gRPC 127.0.0.1:50051, data in ./.rekam
+	exec $(BIN)/rekam up --data "$(DATA)" --http "$(HTTP)" --grpc "$(GRPC)"
+
+.PHONY: test
+test: setup ## Run the tests: unit, contracts, and journeys on the real parts
+	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: setup ## Check style, types and import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: setup ## Format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: bench
+bench: setup ## Measure; prints a table and writes bench/results/latest.json
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+.PHONY: requirements
+requirements: ## Pin requirements/*.in again, with hashes
+	cd requirements && ../$(BIN)/pip-compile $(PIN_FLAGS) -o runtime.txt runtime.in
+	cd requirements && ../$(BIN)/pip-compile $(PIN_FLAGS) -c runtime.txt -o dev.txt dev.in
+
+# No host name and no machine's settings may get into the pins.
+PIN_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header \
+	--no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+.PHONY: clean
+clean: ## Remove what was built (not .venv, not ./.rekam)
+	find . -path ./$(VENV) -prune -o -type d \( -name __pycache__ -o -name '*.egg-info' \) -exec rm -rf {} +
+	find proto -name '*_pb2*.py*' -delete
+	rm -rf proto/.built .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
