@@ -1,0 +1,60 @@
+"""Reads the stored samples beside this file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf import symbol_database, text_format
+from google.protobuf.message import Message
+
+from rekam_proto.event.v1.envelope_pb2 import Envelope
+
+# Imported for their entries in the symbol database.
+from rekam_proto.ingest.v1 import points_pb2  # noqa: F401
+from rekam_proto.tracking.v1 import experiment_pb2, run_pb2  # noqa: F401
+
+FOLDER = Path(__file__).resolve().parent
+NAME = re.compile(r"(?P<type>[\w.]+)\.v(?P<version>\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An event's name, the version of its meaning, and the two files."""
+
+    type: str
+    version: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.type}.v{self.version}"
+
+    @property
+    def text(self) -> Path:
+        return FOLDER / f"{self.name}.txtpb"
+
+    @property
+    def stored(self) -> Path:
+        return FOLDER / f"{self.name}.binpb"
+
+    def said(self) -> Message:
+        """The event as its text says it."""
+        return text_format.Parse(self.text.read_text("utf-8"), message_class(self.type)())
+
+    def envelope(self) -> Envelope:
+        """The envelope as it lies in the log."""
+        return Envelope.FromString(self.stored.read_bytes())
+
+
+def message_class(full_name: str) -> type[Message]:
+    """The class of a message by its full proto name."""
+    kind: type[Message] = symbol_database.Default().GetSymbol(full_name)
+    return kind
+
+
+def all_samples() -> list[Sample]:
+    """Every sample that has a text or a stored file."""
+    stems = {path.stem for path in FOLDER.iterdir() if path.suffix in (".txtpb", ".binpb")}
+    matches = [NAME.fullmatch(stem) for stem in sorted(stems)]
+    return [Sample(match["type"], int(match["version"])) for match in matches if match]
