@@ -8,10 +8,15 @@ adapter to this page.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from rekam_runtime.errors import Refused
+from rekam_runtime.errors import Invalid, Refused
+
+# NATS takes messages of 1 MiB by default, headers and all; the rest is left for the headers.
+MAX_DATA_BYTES = 1024 * 1024 - 4096
+MAX_BATCH_RECORDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,22 @@ class StreamSpec:
     max_bytes: int = -1
 
 
+def check_size(draft: Draft) -> None:
+    """Refuse what no adapter takes."""
+    if len(draft.data) > MAX_DATA_BYTES:
+        raise Invalid(
+            f"an event has at most {MAX_DATA_BYTES} bytes, this one for {draft.subject} has {len(draft.data)}"
+        )
+
+
+def check_batch(drafts: Sequence[Draft]) -> None:
+    """Refuse a batch that no adapter takes."""
+    if len(drafts) > MAX_BATCH_RECORDS:
+        raise Invalid(f"a batch has at most {MAX_BATCH_RECORDS} events, this one has {len(drafts)}")
+    for draft in drafts:
+        check_size(draft)
+
+
 class Conflict(Refused):
     """The subject has moved on since the decision: catch up and decide again."""
 
@@ -91,10 +112,11 @@ class EventLog(Protocol):
         ...
 
     async def append_batch(self, drafts: Sequence[Draft]) -> list[int]:
-        """Store all or none, in one stream, at most 1,000; positions in order.
+        """Store all or none, in one stream, at most 1,000; positions in order, without gaps.
 
-        Raises as append does; after Retry it may have been stored: read before
-        deciding again.
+        `expected` of a subject's first draft counts; its later drafts follow that one.
+        The whole batch again, with the same ids, answers the first positions; a batch
+        of which only a part is stored already is a Conflict. Raises as append does.
         """
         ...
 
@@ -114,6 +136,9 @@ class EventLog(Protocol):
         """Read as it arrives, from the first record past `after`.
 
         consumer: stable name (letters, digits, `_`, `-`) of the reading projection.
+        Several followers of one name each get every record.
+        Raises FailedPrecondition when `after` lies past the stream's end: that is another
+        log than the one the reader has read.
         """
         ...
 
@@ -125,8 +150,11 @@ class EventLog(Protocol):
         """Tell whoever listens now; at most once, never stored."""
         ...
 
-    def signals(self, name: str) -> AsyncIterator[bytes]:
-        """Signals of this name from the call on, with a bounded backlog (oldest dropped)."""
+    def signals(self, name: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Signals of this name, heard from the moment the context is entered.
+
+        The backlog is bounded: when the reader falls behind, the oldest are dropped.
+        """
         ...
 
     async def close(self) -> None: ...

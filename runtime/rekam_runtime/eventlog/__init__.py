@@ -1,0 +1,1 @@
+"""The event log: its port, the JetStream adapter and the in-memory twin."""

@@ -1,0 +1,88 @@
+"""The adapter: JetStream as an event log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from rekam_runtime.errors import FailedPrecondition
+from rekam_runtime.eventlog.jetstream import publishing, reading, signalling, streams
+from rekam_runtime.eventlog.jetstream.connection import Connection, persistently
+from rekam_runtime.eventlog.jetstream.following import JetStreamFollower
+from rekam_runtime.eventlog.port import (
+    Draft,
+    Follower,
+    Record,
+    StreamSpec,
+    check_batch,
+    check_size,
+)
+
+
+class JetStreamLog:
+    """`EventLog` on one NATS connection; share one among all tasks of a process."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def connect(cls, url: str, name: str, *, wait_s: float = 10.0) -> JetStreamLog:
+        """url: nats://user:password@host:port[,...]; name: shown in NATS' own monitoring."""
+        return cls(await Connection.open(url, name, wait_s))
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stands now, for readiness."""
+        return self._connection.client.is_connected
+
+    async def ensure(self, spec: StreamSpec) -> None:
+        await persistently(lambda: streams.ensure(self._connection, spec))
+
+    async def append(self, draft: Draft) -> int:
+        check_size(draft)
+        return await persistently(lambda: publishing.append(self._connection, draft))
+
+    async def append_batch(self, drafts: Sequence[Draft]) -> list[int]:
+        check_batch(drafts)
+        if len(drafts) < 2:
+            return [await self.append(draft) for draft in drafts]
+        return await persistently(lambda: publishing.append_batch(self._connection, drafts))
+
+    async def read(self, stream: str, subject: str, after: int = 0) -> list[Record]:
+        return [found.record async for found in reading.each(self._connection, stream, subject, after)]
+
+    async def scan(self, stream: str, after: int = 0) -> AsyncIterator[Record]:
+        last = await self.last_position(stream)
+        if after >= last:
+            return
+        async for found in reading.each(self._connection, stream, ">", after):
+            if found.record.position > last:
+                return
+            yield found.record
+
+    async def last_position(self, stream: str) -> int:
+        state = await persistently(lambda: streams.state(self._connection, stream))
+        return state.last_seq
+
+    async def follow(self, stream: str, consumer: str, after: int) -> Follower:
+        last = await self.last_position(stream)
+        if after > last:
+            raise FailedPrecondition(
+                f"stream {stream} ends at {last}, before {after}: it is not the log that was read before"
+            )
+        follower = JetStreamFollower(self._connection, stream, consumer, after)
+        await persistently(follower.start)
+        return follower
+
+    async def purge(self, stream: str) -> int:
+        await persistently(lambda: streams.purge(self._connection, stream))
+        return await self.last_position(stream)
+
+    async def publish_signal(self, name: str, data: bytes) -> None:
+        await signalling.publish(self._connection, name, data)
+
+    def signals(self, name: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return signalling.listen(self._connection, name)
+
+    async def close(self) -> None:
+        await self._connection.close()
