@@ -1,0 +1,51 @@
+"""`entity.key` as users write it, to the field of the schema that it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rekam_runtime.filtering.lexer import Lexeme, Source, Token
+from rekam_runtime.filtering.schema import Entity, Field, Schema
+from rekam_runtime.filtering.tree import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class FoundReference:
+    reference: Reference
+    entity: Entity
+    field: Field
+    # Index of the first lexeme behind the reference.
+    next: int
+
+
+def read_reference(
+    source: Source, lexemes: list[Lexeme], index: int, schema: Schema, *, sorting: bool = False
+) -> FoundReference:
+    """The reference that begins at lexemes[index]: a word, a quoted name, or `word.` and a quoted key.
+
+    Only the first dot separates; a name without a prefix belongs to the schema's default entity.
+    """
+    # The caller has seen that `first` is not END, so there is one behind it.
+    first, following = lexemes[index], lexemes[index + 1]
+    prefix, dot, key = first.text.partition(".")
+    key_at = first.position + len(prefix) + 1
+    index += 1
+    if first.token is not Token.WORD:
+        prefix, key, key_at = schema.default, first.unquoted, first.position
+    elif not dot:
+        prefix, key, key_at = schema.default, first.text, first.position
+    elif not key and following.position == first.end and following.token in (Token.DOUBLE, Token.BACKTICK):
+        key, key_at = following.unquoted, following.position
+        index += 1
+    entity = schema.by_prefix.get(prefix)
+    if entity is None:
+        names = [name for known in schema.entities for name in (known.name, *known.prefixes)]
+        raise source.fault(f"Invalid entity type '{prefix}'. Valid values are {names}", first.position)
+    if not key:
+        raise source.fault(f"{source.invalid}: a key is missing after '{prefix}.'", key_at)
+    field = entity.by_name.get(key, entity.any_key)
+    if field is None or not (field.sortable if sorting else field.operators):
+        valid = [known.name for known in entity.fields if (known.sortable if sorting else known.operators)]
+        raise source.fault(f"Invalid {entity.name} key '{key}' specified. Valid keys are {valid}", key_at)
+    name = key if field is entity.any_key else field.name
+    return FoundReference(Reference(entity.name, name, field.kind, first.position), entity, field, index)
