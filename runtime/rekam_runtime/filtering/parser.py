@@ -185,7 +185,8 @@ class _Parser:
     def _unexpected(self, found: Lexeme, expected: str) -> Invalid:
         if found.token is Token.SEMICOLON:
             return self._fault(
-                "Search filter contained multiple expressions. Provide AND-ed expression list: ';' is not accepted.",
+                "Search filter contained multiple expressions. Provide AND-ed expression list: "
+                "';' is not accepted.",
                 found,
             )
         what = f"'{found.text}'" if found.text else "it ends"

@@ -78,7 +78,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`value` is a number for NUMBER fields; text, a tuple of texts for IN, or None for NULL tests for TEXT."""
+    """`value`: a number for a NUMBER field; for TEXT a text, texts for IN, None for the NULL tests."""
 
     reference: Reference
     operator: Operator
