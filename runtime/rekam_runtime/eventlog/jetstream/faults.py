@@ -5,19 +5,27 @@ Codes: https://github.com/nats-io/nats-server/blob/main/server/errors.json
 
 from __future__ import annotations
 
-from rekam_runtime.errors import FailedPrecondition, Invalid, NotFound, Refused, RekamError, Retry, SlowDown
+from rekam_runtime.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    Invalid,
+    NotFound,
+    Refused,
+    RekamError,
+    Retry,
+    SlowDown,
+)
 from rekam_runtime.eventlog.port import Conflict
-
-STREAM_NAME_IN_USE = 10058
-STREAM_NOT_FOUND = 10059
-BATCH_HAS_DUPLICATE = 10201
 
 _BY_CODE: dict[int, type[RekamError]] = {
     10014: Retry,  # consumer not found: it is made again
-    STREAM_NOT_FOUND: NotFound,
+    10058: AlreadyExists,  # stream name in use, with another configuration
+    10059: NotFound,  # stream not found
     10065: FailedPrecondition,  # subjects overlap with another stream
     10071: Conflict,  # wrong last sequence
     10164: Conflict,  # wrong last sequence, within a batch
+    10201: Conflict,  # some event ids of an atomic batch are stored already
+    10052: Invalid,  # stream configuration
     10054: Invalid,  # message size exceeds the stream's maximum
     10176: Retry,  # atomic batch incomplete: a part of it was lost on the way
     10023: SlowDown,  # insufficient resources
@@ -27,14 +35,8 @@ _BY_CODE: dict[int, type[RekamError]] = {
 }
 
 
-class BatchHasDuplicate(Conflict):
-    """Some event ids of an atomic batch are stored already."""
-
-
 def error_of(code: int, err_code: int, description: str) -> RekamError:
     message = f"event log: {description} ({err_code or code})"
-    if err_code == BATCH_HAS_DUPLICATE:
-        return BatchHasDuplicate(message)
     known = _BY_CODE.get(err_code)
     if known is not None:
         return known(message)

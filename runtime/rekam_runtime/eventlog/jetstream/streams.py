@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from rekam_runtime.errors import NotFound, Refused
+from rekam_runtime.errors import AlreadyExists, NotFound
 from rekam_runtime.eventlog.jetstream.connection import Connection
 from rekam_runtime.eventlog.port import StreamSpec
 
@@ -35,8 +35,7 @@ async def ensure(connection: Connection, spec: StreamSpec) -> None:
         try:
             await connection.api(f"STREAM.CREATE.{spec.name}", wanted)
             return
-        except Refused:
-            # Somebody else was faster, with another spec perhaps; if not, this raises again.
+        except AlreadyExists:  # somebody was faster, with another spec
             current = (await _info(connection, spec.name)).config
     if any(current.get(key) != value for key, value in wanted.items()):
         await connection.api(f"STREAM.UPDATE.{spec.name}", {**current, **wanted})
