@@ -1,0 +1,68 @@
+"""`make bench`: measures the whole system on this machine and writes bench/results/latest.json."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import click
+
+from bench.ceilings import measure_ceilings
+from bench.ingest import measure_ingest
+from bench.reads import measure_reads
+from bench.report import Figures
+from bench.sdk import measure_sdk
+from bench.search import measure_search
+from bench.stack import Stack, running_stack
+
+POINT_BYTES = 8
+
+
+def ceilings(stack: Stack, figures: Figures) -> None:
+    asyncio.run(measure_ceilings(figures, stack.secret("nats_url"), stack.secret("tracking_postgres_url")))
+
+
+def wide(stack: Stack, figures: Figures) -> None:
+    measure_ingest(stack, figures, "wide", runs=4, keys=100, rows=80, points=160_000_000)
+
+
+def narrow(stack: Stack, figures: Figures) -> None:
+    measure_ingest(stack, figures, "narrow", runs=64, keys=10, rows=500, points=48_000_000)
+
+
+def search(stack: Stack, figures: Figures) -> None:
+    for runs in (10_000, 100_000):
+        measure_search(stack, figures, runs)
+
+
+STEPS: dict[str, Callable[[Stack, Figures], None]] = {
+    "ceilings": ceilings,
+    "wide": wide,
+    "narrow": narrow,
+    "sdk": measure_sdk,
+    "reads": measure_reads,
+    "search": search,
+}
+
+
+@click.command(help=__doc__)
+@click.option("--only", multiple=True, type=click.Choice(list(STEPS)), help="Run only this step; may be repeated.")
+def main(only: tuple[str, ...]) -> None:
+    figures = Figures()
+    with running_stack() as stack:
+        for name, step in STEPS.items():
+            if only and name not in only:
+                continue
+            click.echo(f"{name} ...", err=True)
+            stack.reset()
+            step(stack, figures)
+    for name in ("ingest_wide_points_per_s", "ingest_narrow_points_per_s", "sdk_points_per_s"):
+        for ceiling in ("raw_jetstream_bytes_per_s", "raw_copy_bytes_per_s"):
+            figures.compare(name, ceiling, POINT_BYTES)
+    click.echo(figures.table())
+    if not only:
+        click.echo(f"\nwritten to {figures.write()}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The figures, as a table for people and a file for programs."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from bench.stack import Memory
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a figure is to reach: at least (rates) or at most (times, sizes)."""
+
+    value: float
+    at_most: bool = False
+
+    def met_by(self, figure: float) -> bool:
+        return figure <= self.value if self.at_most else figure >= self.value
+
+
+TARGETS = {
+    "ingest_wide_points_per_s": Target(10e6),
+    "ingest_narrow_points_per_s": Target(2e6),
+    "sdk_points_per_s": Target(3e6),
+    "log_call_1_key_p50_us": Target(2, at_most=True),
+    "log_call_100_keys_p50_us": Target(10, at_most=True),
+    "log_call_1_key_p99_us": Target(20, at_most=True),
+    "log_call_100_keys_p99_us": Target(20, at_most=True),
+    "history_points_per_s": Target(5e6),
+    "buckets_ms": Target(60, at_most=True),
+    "search_100k_recent_ms": Target(50, at_most=True),
+    "search_100k_metric_ms": Target(50, at_most=True),
+    "search_100k_tag_like_ms": Target(50, at_most=True),
+}
+
+
+class Figures:
+    """Named numbers; the name ends in the unit."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, float] = {}
+        self.shares: dict[str, list[str]] = {}
+        self.memory: dict[str, Memory] = {}
+
+    def add(self, name: str, value: float) -> None:
+        self.values[name] = value
+        click.echo(f"  {name:<44}{spelled(value):>14}", err=True)
+
+    def add_memory(self, name: str, memory: Memory) -> None:
+        self.memory[name] = memory
+
+    def compare(self, name: str, ceiling: str, factor: float = 1.0) -> None:
+        """State a figure as a share of a ceiling measured in the same run.
+
+        factor: bytes of the ceiling's unit that one unit of the figure takes.
+        """
+        if name in self.values and ceiling in self.values:
+            share = self.values[name] * factor / self.values[ceiling]
+            self.shares.setdefault(name, []).append(f"{share:.0%} of {ceiling}")
+
+    def write(self) -> Path:
+        """bench/results/latest.json: figures, their targets, memory, the machine, the time."""
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / "latest.json"
+        content = {
+            "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "machine": machine(),
+            "figures": self.values,
+            "shares": self.shares,
+            "targets": {name: target.value for name, target in TARGETS.items()},
+            "resident_mib": {name: vars(memory) for name, memory in self.memory.items()},
+        }
+        path.write_text(json.dumps(content, indent=1) + "\n")
+        return path
+
+    def table(self) -> str:
+        """Markdown, one row a figure."""
+        rows = ["| figure | measured | target | |", "| --- | ---: | ---: | --- |"]
+        for name, value in self.values.items():
+            target = TARGETS.get(name)
+            wanted = f"{'≤' if target.at_most else '≥'} {spelled(target.value)}" if target else ""
+            missed = "" if target is None or target.met_by(value) else "missed"
+            note = ", ".join(filter(None, [missed, *self.shares.get(name, [])]))
+            rows.append(f"| {name} | {spelled(value)} | {wanted} | {note} |")
+        rows += ["", "| resident MiB, before / greatest / after | " + " | ".join(self.memory) + " |"]
+        rows.append("| --- |" + " ---: |" * len(self.memory))
+        names = sorted({name for memory in self.memory.values() for name in memory.before})
+        for name in names:
+            cells = [
+                " / ".join(f"{part.get(name, 0):.0f}" for part in (memory.before, memory.greatest, memory.after))
+                for memory in self.memory.values()
+            ]
+            rows.append(f"| {name} | " + " | ".join(cells) + " |")
+        return "\n".join(rows)
+
+
+def spelled(value: float) -> str:
+    """Three or four digits, with thousands and millions as words of one letter."""
+    for limit, unit in ((1e6, "M"), (1e4, "k")):
+        if abs(value) >= limit:
+            return f"{value / (1e6 if unit == 'M' else 1e3):.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def machine() -> str:
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        processor = models[0] if models else processor
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores {processor}, {memory_gib:.0f} GiB, Python {platform.python_version()}"

@@ -1,0 +1,90 @@
+"""A stack of its own for the bench, and what its processes weigh."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+
+from rekam_proto.local.v1 import local_pb2, local_pb2_grpc
+
+MIB = 1024 * 1024
+SAMPLE_SECONDS = 0.5
+
+
+@dataclass
+class Memory:
+    """Resident MiB of each process: before the work, greatest while it ran, after."""
+
+    before: dict[str, float] = field(default_factory=dict)
+    greatest: dict[str, float] = field(default_factory=dict)
+    after: dict[str, float] = field(default_factory=dict)
+
+
+class Stack:
+    """A running stack: its addresses, its processes, reset."""
+
+    def __init__(self, data: Path, http: str, target: str) -> None:
+        self.data = data
+        self.http = http
+        self.target = target
+        options = [("grpc.max_receive_message_length", 64 * MIB)]
+        self.channel = grpc.insecure_channel(target, options=options)
+        self._local = local_pb2_grpc.LocalStackServiceStub(self.channel)
+
+    def reset(self) -> float:
+        """Empty the stack; returns the seconds it took."""
+        response = self._local.Reset(local_pb2.ResetRequest(), timeout=60)
+        return response.milliseconds / 1000
+
+    def resident_mib(self) -> dict[str, float]:
+        processes = self._local.Describe(local_pb2.DescribeRequest(), timeout=10).processes
+        return {process.name: process.resident_bytes / MIB for process in processes}
+
+    @contextmanager
+    def watched_memory(self) -> Iterator[Memory]:
+        """Sample every process while the block runs."""
+        memory = Memory(before=self.resident_mib())
+        stop = threading.Event()
+
+        def sample() -> None:
+            while not stop.wait(SAMPLE_SECONDS):
+                for name, mib in self.resident_mib().items():
+                    memory.greatest[name] = max(memory.greatest.get(name, 0.0), mib)
+
+        sampler = threading.Thread(target=sample, daemon=True)
+        sampler.start()
+        try:
+            yield memory
+        finally:
+            stop.set()
+            sampler.join()
+            memory.after = self.resident_mib()
+
+
+@contextmanager
+def running_stack() -> Iterator[Stack]:
+    """`rekam up` on a new directory and free ports, stopped and removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="rekam-bench-") as folder:
+        command = [str(Path(sys.executable).with_name("rekam")), "up", "--data", folder]
+        command += ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            assert process.stdout is not None
+            ready = process.stdout.readline().split()
+            if not ready or ready[0] != "ready":
+                raise RuntimeError(f"the stack did not start: exit status {process.wait()}")
+            addresses = dict(part.split("=", 1) for part in ready[1:])
+            stack = Stack(Path(folder), addresses["http"], addresses["grpc"])
+            yield stack
+            stack.channel.close()
+        finally:
+            process.terminate()
+            process.wait(30)

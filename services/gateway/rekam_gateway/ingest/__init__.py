@@ -1,0 +1,1 @@
+"""The ingest stream: admit, check, publish, acknowledge."""

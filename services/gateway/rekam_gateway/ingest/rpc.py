@@ -1,0 +1,58 @@
+"""IngestService: sessions over gRPC, one per stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import grpc
+import grpc.aio
+
+from rekam_gateway import telemetry
+from rekam_gateway.ingest.budget import ByteBudget
+from rekam_gateway.ingest.publisher import ShardPublisher
+from rekam_gateway.ingest.session import Session
+from rekam_gateway.ingest.tracking import TrackingClient
+from rekam_proto.ingest.v1 import ingest_pb2
+from rekam_runtime.errors import Retry
+
+SERVICE = ingest_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
+# Points of all streams on their way to the log.
+TOTAL_BYTES = 64 * 1024 * 1024
+
+
+class IngestService:
+    """Serves the ingest stream; every stream shares the publishers and their bound."""
+
+    def __init__(self, tracking: TrackingClient, publishers: list[ShardPublisher]) -> None:
+        self._tracking = tracking
+        self._publishers = publishers
+        self._budget = ByteBudget(TOTAL_BYTES)
+        self._sessions: set[Session] = set()
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        # Requests arrive as bytes: they are parsed into views, and one that cannot be
+        # parsed is answered by us.
+        ingest = grpc.stream_stream_rpc_method_handler(
+            self._ingest,
+            request_deserializer=None,
+            response_serializer=ingest_pb2.IngestResponse.SerializeToString,
+        )
+        return grpc.method_handlers_generic_handler(SERVICE, {"Ingest": ingest})
+
+    def end_streams(self, reason: str) -> None:
+        """Answer what was read, then end every stream with UNAVAILABLE."""
+        for session in self._sessions:
+            session.end(Retry(reason))
+
+    async def _ingest(
+        self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
+    ) -> AsyncIterator[ingest_pb2.IngestResponse]:
+        session = Session(self._tracking, self._publishers, self._budget)
+        self._sessions.add(session)
+        telemetry.streams.inc()
+        try:
+            async for answer in session.answers(requests):
+                yield answer
+        finally:
+            self._sessions.discard(session)
+            telemetry.streams.dec()

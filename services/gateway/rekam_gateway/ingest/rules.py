@@ -1,0 +1,84 @@
+"""What a record of the ingest stream must be, checked without decoding its numbers.
+
+Pure: takes messages and what the stream knows, raises Refused with field and rule.
+The limits are those documented in ingest.proto.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable
+
+from rekam_proto.ingest.v1 import ingest_pb2, views_pb2
+from rekam_runtime import names
+from rekam_runtime.errors import Invalid
+
+MAX_FRAME_BYTES = 1_000_000
+MAX_KEYS = 65_536
+MAX_HANDLE = 65_535
+WORD = 8  # bytes of a step, a time or a value
+
+
+def check_open_run(open_run: ingest_pb2.OpenRun) -> None:
+    if open_run.handle > MAX_HANDLE:
+        raise Invalid(f"a handle is at most {MAX_HANDLE}, got {open_run.handle}", field="open_run.handle")
+    if fault := names.hex_id_fault(open_run.run_id):
+        raise Invalid(fault, field="open_run.run_id")
+    if fault := names.writer_fault(open_run.writer):
+        raise Invalid(fault, field="open_run.writer")
+    if open_run.next_sequence < 1:
+        raise Invalid("sequences count from 1", field="open_run.next_sequence")
+
+
+def key_set_hash(keys: Iterable[str]) -> bytes:
+    """Name of a key set: see KeySet.hash."""
+    digest = hashlib.sha256()
+    for key in keys:
+        encoded = key.encode()
+        digest.update(struct.pack(">I", len(encoded)))
+        digest.update(encoded)
+    return digest.digest()[:16]
+
+
+def check_key_set(key_set: ingest_pb2.KeySet) -> None:
+    keys = key_set.keys
+    if not 1 <= len(keys) <= MAX_KEYS:
+        raise Invalid(f"a key set has 1 to {MAX_KEYS} keys, got {len(keys)}", field="key_set.keys")
+    if key_set.ByteSize() > MAX_FRAME_BYTES:
+        raise Invalid(
+            f"a key set has at most {MAX_FRAME_BYTES} bytes, got {key_set.ByteSize()}", field="key_set.keys"
+        )
+    for index, key in enumerate(keys):
+        if fault := names.key_fault(key):
+            raise Invalid(fault, field=f"key_set.keys[{index}]")
+    if len(set(keys)) != len(keys):
+        seen: set[str] = set()
+        index = next(i for i, key in enumerate(keys) if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise Invalid(f"key {keys[index]!r} stands twice in the set", field=f"key_set.keys[{index}]")
+    if key_set.hash != key_set_hash(keys):
+        raise Invalid("the hash is not that of the keys", field="key_set.hash")
+
+
+def check_frame(frame: views_pb2.FrameView, columns: int) -> int:
+    """Check a frame of a key set with `columns` keys; returns its number of rows."""
+    rows, rest = divmod(len(frame.steps), WORD)
+    if rest:
+        raise Invalid(f"{len(frame.steps)} bytes are no whole number of steps", field="frame.steps")
+    if not rows:
+        raise Invalid("a frame has at least one row", field="frame.steps")
+    if len(frame.times_us) != rows * WORD:
+        raise Invalid(
+            f"{rows} steps need {rows} times, got {len(frame.times_us) / WORD:g}", field="frame.times_us"
+        )
+    if len(frame.values) != rows * columns * WORD:
+        raise Invalid(
+            f"{rows} rows of {columns} keys need {rows * columns} values, got {len(frame.values) / WORD:g}",
+            field="frame.values",
+        )
+    if frame.ByteSize() > MAX_FRAME_BYTES:
+        raise Invalid(
+            f"a frame has at most {MAX_FRAME_BYTES} bytes, got {frame.ByteSize()}: send fewer rows",
+            field="frame",
+        )
+    return rows

@@ -1,0 +1,278 @@
+"""One client's ingest stream: what it has opened, what is on its way, what is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from rekam_gateway import telemetry
+from rekam_gateway.ingest import rules
+from rekam_gateway.ingest.budget import ByteBudget
+from rekam_gateway.ingest.publisher import ShardPublisher
+from rekam_gateway.ingest.tracking import TrackingClient
+from rekam_proto.ingest.v1 import ingest_pb2, views_pb2
+from rekam_proto.tracking.v1 import read_pb2
+from rekam_runtime.errors import FailedPrecondition, Invalid, NotFound, Refused, Retry, SlowDown
+from rekam_runtime.eventlog.shards import shard_of
+from rekam_runtime.rpc.status import code_of
+
+# Bytes one stream may have on their way to the log; more waits in the client.
+WINDOW_BYTES = 8 * 1024 * 1024
+WINDOW_RECORDS = 4_096
+MAX_KEY_SETS = 65_536
+
+
+@dataclass(slots=True)
+class _Run:
+    """An opened run, or why it could not be opened."""
+
+    run_id: bytes
+    shard: int
+    writer: str
+    rank: int | None
+    next_sequence: int
+    refused: Refused | None = None
+
+
+@dataclass(slots=True)
+class _KeySet:
+    message: ingest_pb2.KeySet
+    columns: int
+    announced: set[int]  # shards whose log has its definition from this stream
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A request that is not answered yet, in the order of arrival."""
+
+    id: int
+    stored: asyncio.Future[None] | None = None
+    refusal: ingest_pb2.Refusal | None = None
+    size: int = 0
+
+
+class Session:
+    """Reads requests, hands their points to the publishers, yields the answers.
+
+    Memory: at most WINDOW_BYTES of points here (and `budget` over all sessions), at most
+    WINDOW_RECORDS answers outstanding; then it stops reading and the client waits.
+    """
+
+    def __init__(
+        self, tracking: TrackingClient, publishers: list[ShardPublisher], budget: ByteBudget
+    ) -> None:
+        self._tracking = tracking
+        self._publishers = publishers
+        self._budget = budget
+        self._window = ByteBudget(WINDOW_BYTES)
+        self._records = asyncio.Semaphore(WINDOW_RECORDS)
+        self._runs: dict[int, _Run] = {}
+        self._key_sets: dict[bytes, _KeySet] = {}
+        self._pending: deque[_Pending] = deque()
+        self._arrived = asyncio.Event()
+        self._last_id = 0
+        self._ended: Exception | None = None  # why no more is read; None while reading
+        self._reader: asyncio.Task[None] | None = None
+
+    async def answers(self, requests: AsyncIterable[bytes]) -> AsyncIterator[ingest_pb2.IngestResponse]:
+        """Answers to serialized IngestRequests, until the client ends or the stream breaks.
+
+        Raises Invalid for a request that cannot be read and Retry when the log or the
+        tracking service cannot be reached; everything answered before holds.
+        """
+        self._reader = asyncio.create_task(self._read(requests))
+        try:
+            while True:
+                while self._pending:
+                    async for answer in self._answer_ready():
+                        yield answer
+                if self._reader.done() and not self._pending:
+                    break
+                await self._arrived.wait()
+                self._arrived.clear()
+            if self._ended is not None:
+                raise self._ended
+        finally:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+            for pending in self._pending:
+                self._settle(pending)
+                if pending.stored is not None:
+                    pending.stored.cancel()
+
+    def end(self, reason: Exception) -> None:
+        """Read no more; what was read is still answered, then the stream ends with reason."""
+        self._ended = self._ended or reason
+        if self._reader is not None:
+            self._reader.cancel()
+
+    async def _answer_ready(self) -> AsyncIterator[ingest_pb2.IngestResponse]:
+        """Wait for the oldest request, then answer it and all that are ready with it."""
+        oldest = self._pending[0]
+        if oldest.stored is not None:
+            await oldest.stored
+        acknowledged = 0
+        while self._pending:
+            pending = self._pending[0]
+            if pending.stored is not None:
+                if not pending.stored.done():
+                    break
+                pending.stored.result()
+            self._pending.popleft()
+            self._settle(pending)
+            acknowledged = pending.id
+            if pending.refusal is not None:
+                yield ingest_pb2.IngestResponse(refusal=pending.refusal)
+        if acknowledged:
+            yield ingest_pb2.IngestResponse(ack=ingest_pb2.Ack(id=acknowledged))
+
+    def _settle(self, pending: _Pending) -> None:
+        self._records.release()
+        if pending.size:
+            self._window.release(pending.size)
+            self._budget.release(pending.size)
+
+    async def _read(self, requests: AsyncIterable[bytes]) -> None:
+        try:
+            async for data in requests:
+                await self._take(data)
+                self._arrived.set()
+        except (Invalid, Retry) as error:
+            self._ended = self._ended or error
+        finally:
+            self._arrived.set()
+
+    async def _take(self, data: bytes) -> None:
+        await self._records.acquire()
+        pending: _Pending | None = None
+        try:
+            request = self._parse(data)
+            pending = _Pending(request.id)
+            await self._handle(request, pending)
+        except Refused as error:
+            if pending is None:
+                raise
+            code = code_of(error).value[0]
+            telemetry.refused.labels(code=code_of(error).name).inc()
+            pending.refusal = ingest_pb2.Refusal(
+                id=pending.id, code=code, field=error.field, message=error.message
+            )
+        finally:
+            if pending is None:
+                self._records.release()
+        self._pending.append(pending)
+
+    def _parse(self, data: bytes) -> views_pb2.IngestRequestView:
+        try:
+            request = views_pb2.IngestRequestView.FromString(data)
+        except DecodeError:
+            raise Invalid("the request is not an IngestRequest") from None
+        if request.id <= self._last_id:
+            raise Invalid(f"ids increase: {request.id} came after {self._last_id}", field="id")
+        self._last_id = request.id
+        return request
+
+    async def _handle(self, request: views_pb2.IngestRequestView, pending: _Pending) -> None:
+        match request.WhichOneof("body"):
+            case "frame":
+                await self._frame(request.frame, pending)
+            case "key_set":
+                self._key_set(request.key_set)
+            case "open_run":
+                await self._open_run(request.open_run)
+            case None:
+                raise Invalid("the request has no body", field="body")
+            case control:
+                await self._tracking.apply(request, control)
+
+    async def _open_run(self, open_run: ingest_pb2.OpenRun) -> None:
+        rules.check_open_run(open_run)
+        run_id = bytes.fromhex(open_run.run_id)
+        run = _Run(
+            run_id=run_id,
+            shard=shard_of(run_id, len(self._publishers)),
+            writer=open_run.writer,
+            rank=open_run.rank if open_run.HasField("rank") else None,
+            next_sequence=open_run.next_sequence,
+        )
+        self._runs[open_run.handle] = run
+        try:
+            state = await self._tracking.run_state(open_run.run_id)
+            if state.lifecycle == read_pb2.LIFECYCLE_DELETED:
+                raise FailedPrecondition(
+                    f"The run {open_run.run_id} must be in the 'active' state. Current state is deleted.",
+                    field="open_run.run_id",
+                )
+        except Refused as refused:
+            run.refused = refused
+            raise
+
+    def _key_set(self, key_set: ingest_pb2.KeySet) -> None:
+        rules.check_key_set(key_set)
+        if key_set.hash in self._key_sets:
+            return
+        if len(self._key_sets) >= MAX_KEY_SETS:
+            raise SlowDown(f"a stream takes {MAX_KEY_SETS} key sets: connect again to go on")
+        self._key_sets[key_set.hash] = _KeySet(key_set, len(key_set.keys), set())
+
+    async def _frame(self, frame: views_pb2.FrameView, pending: _Pending) -> None:
+        run = self._runs.get(frame.run)
+        if run is None:
+            raise Invalid(f"no run is open under handle {frame.run}", field="frame.run")
+        if run.refused is not None:
+            raise type(run.refused)(run.refused.message, field="frame.run")
+        self._check_sequence(run, frame.sequence)
+        key_set = self._key_sets.get(frame.key_set)
+        if key_set is None:
+            raise NotFound(f"key set {frame.key_set.hex()} was not sent on this stream", field="frame.key_set")
+        rows = rules.check_frame(frame, key_set.columns)
+
+        size = frame.ByteSize()
+        await self._window.acquire(size)
+        try:
+            await self._budget.acquire(size)
+        except asyncio.CancelledError:
+            self._window.release(size)
+            raise
+        pending.size = size
+        publisher = self._publishers[run.shard]
+        if run.shard not in key_set.announced:
+            key_set.announced.add(run.shard)
+            definition = views_pb2.PointRecordView(key_set=key_set.message)
+            publisher.put(definition, key_set.message.ByteSize(), announces=True).add_done_callback(_seen)
+        stored = views_pb2.StoredFrameView(
+            run_id=run.run_id,
+            sequence=frame.sequence,
+            key_set=frame.key_set,
+            steps=frame.steps,
+            times_us=frame.times_us,
+            values=frame.values,
+            writer=run.writer,
+            rank=run.rank,
+        )
+        pending.stored = publisher.put(views_pb2.PointRecordView(frame=stored), size)
+        telemetry.frames.inc()
+        telemetry.points.inc(rows * key_set.columns)
+
+    def _check_sequence(self, run: _Run, sequence: int) -> None:
+        """Sequences come without gaps; a refused frame uses up its own."""
+        if sequence < 1:
+            raise Invalid("sequences count from 1", field="frame.sequence")
+        if sequence > run.next_sequence:
+            raise FailedPrecondition(
+                f"sequence {sequence} leaves a gap: {run.next_sequence} comes next; "
+                "open the run again with its next_sequence if frames are lost",
+                field="frame.sequence",
+            )
+        if sequence == run.next_sequence:
+            run.next_sequence += 1
+
+
+def _seen(stored: asyncio.Future[None]) -> None:
+    """A key set that was not stored fails the frames behind it; nobody waits for it alone."""
+    if not stored.cancelled():
+        stored.exception()
