@@ -1,0 +1,24 @@
+"""The gateway's settings, from the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rekam_runtime.settings import HostPort, Secret, setting
+
+
+@dataclass(frozen=True)
+class Settings:
+    nats_url: Secret = setting("REKAM_NATS_URL")
+    tracking_target: str = setting("REKAM_TRACKING_TARGET")
+    grpc_listen: HostPort = setting("REKAM_GRPC_LISTEN", default=HostPort("127.0.0.1", 50051))
+    http_listen: HostPort = setting("REKAM_HTTP_LISTEN", default=HostPort("127.0.0.1", 5000))
+    points_shards: int = setting("REKAM_POINTS_SHARDS", default=1, at_least=1, at_most=1024)
+    stream_replicas: int = setting("REKAM_STREAM_REPLICAS", default=1, at_least=1, at_most=5)
+    # Control of a local stack; set by `rekam up` alone.
+    local_control_target: str = setting("REKAM_LOCAL_CONTROL_TARGET", default="")
+    local: bool = setting("REKAM_LOCAL", default=False)
+    log_format: str = setting("REKAM_LOG_FORMAT", default="json", choices=("json", "console"))
+    log_level: str = setting(
+        "REKAM_LOG_LEVEL", default="info", choices=("debug", "info", "warning", "error")
+    )

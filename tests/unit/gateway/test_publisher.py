@@ -1,0 +1,79 @@
+"""Group commit against the in-memory log, which the contract suite proves equal to the real one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from rekam_gateway.ingest.publisher import BATCH_BYTES, ShardPublisher
+from rekam_proto.event.v1 import envelope_pb2
+from rekam_proto.ingest.v1 import points_pb2, views_pb2
+from rekam_runtime.errors import Retry
+from rekam_runtime.eventlog.memory import MemoryLog
+from rekam_runtime.eventlog.shards import points_stream, points_streams, points_subject
+from tests.support.ingest import key_set
+
+STREAM, SUBJECT = points_stream(0), points_subject(0)
+
+
+@pytest.fixture
+async def log() -> AsyncIterator[MemoryLog]:
+    opened = MemoryLog()
+    await opened.ensure(points_streams(1)[0])
+    yield opened
+    await opened.close()
+
+
+def record(sequence: int, size: int = 104) -> views_pb2.PointRecordView:
+    return views_pb2.PointRecordView(
+        frame=views_pb2.StoredFrameView(run_id=b"r" * 16, sequence=sequence, values=b"\0" * size)
+    )
+
+
+async def stored_batches(log: MemoryLog) -> list[points_pb2.PointsAppended]:
+    batches = []
+    for stored in await log.read(STREAM, SUBJECT):
+        envelope = envelope_pb2.Envelope.FromString(stored.data)
+        assert envelope.type == "rekam_proto.ingest.v1.PointsAppended"
+        batches.append(points_pb2.PointsAppended.FromString(envelope.payload))
+    return batches
+
+
+async def test_records_are_stored_in_order_and_together(log: MemoryLog) -> None:
+    publisher = ShardPublisher(log, SUBJECT)
+    await asyncio.gather(*[publisher.put(record(n), 100) for n in range(1, 201)])
+    batches = await stored_batches(log)
+    assert [one.frame.sequence for batch in batches for one in batch.records] == list(range(1, 201))
+    assert len(batches) < 10
+    await publisher.close()
+
+
+async def test_an_event_is_bounded_in_bytes(log: MemoryLog) -> None:
+    publisher = ShardPublisher(log, SUBJECT)
+    size = BATCH_BYTES // 24 * 8
+    await asyncio.gather(*[publisher.put(record(n, size), size) for n in range(1, 11)])
+    assert max(len(batch.records) for batch in await stored_batches(log)) == 3
+    await publisher.close()
+
+
+async def test_closing_stores_what_is_queued(log: MemoryLog) -> None:
+    publisher = ShardPublisher(log, SUBJECT)
+    waiting = [publisher.put(record(n), 100) for n in range(1, 51)]
+    await publisher.close()
+    assert all(one.done() and one.exception() is None for one in waiting)
+    assert sum(len(batch.records) for batch in await stored_batches(log)) == 50
+
+
+async def test_what_the_log_does_not_take_fails_with_what_waits_behind_it() -> None:
+    log = MemoryLog()  # without the stream: every append is refused
+    publisher = ShardPublisher(log, SUBJECT)
+    definition = publisher.put(views_pb2.PointRecordView(key_set=key_set("a")), 10, announces=True)
+    frames = [publisher.put(record(n), 100) for n in range(1, 4)]
+    results = await asyncio.gather(definition, *frames, return_exceptions=True)
+    assert all(isinstance(result, Retry) for result in results)
+    await log.ensure(points_streams(1)[0])
+    await publisher.put(record(1), 100)
+    assert len(await stored_batches(log)) == 1
+    await publisher.close()
