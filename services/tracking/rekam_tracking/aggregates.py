@@ -1,0 +1,198 @@
+"""Aggregates: state folded from one subject of the log, and decisions made against it.
+
+The log is the arbiter. An append states the position its decision was made against;
+when the subject has moved on, the aggregate catches up and decides again. A folded
+state is kept and normally costs no read before a write: only what would end a request
+without an append (a refusal, nothing to do) is first checked against the log's end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+from google.protobuf.message import Message
+
+from rekam_proto.event.v1 import envelope_pb2
+from rekam_runtime.errors import Quarantine, Refused, Retry
+from rekam_runtime.eventlog.envelope import wrap
+from rekam_runtime.eventlog.port import Conflict, Draft, EventLog
+from rekam_tracking.events import decode
+
+logger = structlog.get_logger(__name__)
+
+# Only other processes compete here (this one's writers stand in line), and of those
+# that compete at least one wins each round.
+MAX_TRIES = 64
+
+
+class State(Protocol):
+    """What events of one subject add up to."""
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes."""
+        ...
+
+    def apply(self, event: Message, envelope: envelope_pb2.Envelope, position: int) -> None:
+        """Take in the next event; one that this version does not know is passed over."""
+        ...
+
+
+StateT = TypeVar("StateT", bound=State)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What an event's envelope says about where it came from."""
+
+    actor: str = ""
+    origin: envelope_pb2.Origin | None = None
+    traceparent: str = ""
+
+
+class Aggregate(Generic[StateT]):
+    """One subject, folded up to a position."""
+
+    def __init__(self, log: EventLog, stream: str, subject: str, name: str, state: StateT) -> None:
+        self._log = log
+        self._stream = stream
+        self._subject = subject
+        self._name = name
+        self.state = state
+        self.position = 0
+        self._writing = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
+        self._next_reading: asyncio.Task[None] | None = None
+
+    async def catch_up(self) -> None:
+        """Fold in all that lies in the log at the time of the call.
+
+        Callers that come while a read is under way share the next one.
+        """
+        if self._next_reading is None:
+            self._next_reading = asyncio.create_task(self._read_after(self._reading))
+        await asyncio.shield(self._next_reading)
+
+    async def _read_after(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        self._reading, self._next_reading = self._next_reading, None
+        for record in await self._log.read(self._stream, self._subject, after=self.position):
+            if record.position <= self.position:
+                continue  # an append of ours that was folded in meanwhile
+            try:
+                envelope, event = decode(record.data)
+            except Quarantine as fault:
+                # The projection sets it aside where people see it; a decision goes on without it.
+                logger.warning("event passed over", position=record.position, reason=fault.message)
+            else:
+                self.state.apply(event, envelope, record.position)
+            self.position = record.position
+
+    async def command(self, decide: Callable[[StateT], Message | None], cause: Cause) -> None:
+        """Append the event that `decide` answers, decided against the log.
+
+        decide: pure; answers an event, None when there is nothing to do, or raises Refused.
+            It may be called several times.
+        Raises Retry when other processes won every round.
+        """
+        async with self._writing:
+            fresh = False
+            for _ in range(MAX_TRIES):
+                try:
+                    event = decide(self.state)
+                except Refused:
+                    if fresh:
+                        raise
+                    event = None
+                if event is not None:
+                    try:
+                        await self._append(event, cause)
+                    except Conflict:
+                        pass
+                    else:
+                        return
+                elif fresh:
+                    return
+                await self.catch_up()
+                fresh = True
+        raise Retry(f"{self._name} is changed by too many at once: send the request again")
+
+    async def _append(self, event: Message, cause: Cause) -> None:
+        event_id = uuid.uuid4()
+        envelope = wrap(
+            event,
+            aggregate=self._name,
+            actor=cause.actor,
+            origin=cause.origin,
+            traceparent=cause.traceparent,
+            event_id=event_id.bytes,
+        )
+        position = await self._log.append(
+            Draft(
+                subject=self._subject,
+                data=envelope.SerializeToString(),
+                event_id=event_id.hex,
+                expected=self.position,
+            )
+        )
+        if position > self.position:
+            self.state.apply(event, envelope, position)
+            self.position = position
+
+
+class Aggregates(Generic[StateT]):
+    """Aggregates of one kind by id; those used least lately are forgotten beyond a bound."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        stream: str,
+        *,
+        subject_prefix: str,
+        name_prefix: str,
+        empty: Callable[[], StateT],
+        max_weight: int,
+    ) -> None:
+        """max_weight: bound of the states' weights together, in bytes."""
+        self._log = log
+        self._stream = stream
+        self._subject_prefix = subject_prefix
+        self._name_prefix = name_prefix
+        self._empty = empty
+        self._max_weight = max_weight
+        self._kept: OrderedDict[str, tuple[Aggregate[StateT], int]] = OrderedDict()
+        self._weight = 0
+
+    def get(self, id: str) -> Aggregate[StateT]:
+        """The aggregate as far as it is folded; maybe not at all yet."""
+        kept = self._kept.pop(id, None)
+        if kept is None:
+            aggregate = Aggregate(
+                self._log,
+                self._stream,
+                self._subject_prefix + id,
+                self._name_prefix + id,
+                self._empty(),
+            )
+        else:
+            aggregate, weight = kept
+            self._weight -= weight
+        weight = aggregate.state.weight
+        self._kept[id] = (aggregate, weight)
+        self._weight += weight
+        while self._weight > self._max_weight and len(self._kept) > 1:
+            _, (_, weight) = self._kept.popitem(last=False)
+            self._weight -= weight
+        return aggregate
+
+    def forget(self) -> None:
+        """Drop every folded state; what is under way goes on with the one it has."""
+        self._kept.clear()
+        self._weight = 0

@@ -1,0 +1,146 @@
+"""Rules for what requests bring in: names, keys, values, ids, times.
+
+Every check raises Invalid that names the field and the rule. Limits are those written
+in the protos; a value that is too long is refused, never cut.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from rekam_proto.event.v1 import envelope_pb2
+from rekam_proto.tracking.v1 import read_pb2
+from rekam_runtime import names
+from rekam_runtime.errors import Invalid
+
+MAX_PARAM_VALUE = 6_000
+MAX_RUN_TAG_VALUE = 8_000
+MAX_EXPERIMENT_TAG_VALUE = 5_000
+MAX_EXPERIMENT_NAME = 500
+MAX_USER = 256
+MAX_ARTIFACT_LOCATION = 2_048
+MAX_ITEMS = 1_000
+# One request becomes one event, and the log takes events of up to 1 MiB.
+MAX_REQUEST_BYTES = 1_000_000
+
+RUN_NAME_TAG = "mlflow.runName"
+
+_EXPERIMENT_ID = re.compile(r"[0-9]{1,18}")
+
+
+def text(value: str, limit: int, field: str, what: str) -> None:
+    """Text of at most `limit` characters, without U+0000 (no database text can hold it)."""
+    if len(value) > limit:
+        raise Invalid(f"{what} has at most {limit} characters, this one has {len(value)}", field=field)
+    if "\0" in value:
+        raise Invalid(f"{what} must not contain the character U+0000", field=field)
+
+
+def size(items: int, message_bytes: int, field: str) -> None:
+    """A request that fits into one event."""
+    if items > MAX_ITEMS:
+        raise Invalid(f"a request has at most {MAX_ITEMS} {field}, this one has {items}", field=field)
+    if message_bytes > MAX_REQUEST_BYTES:
+        raise Invalid(
+            f"a request has at most {MAX_REQUEST_BYTES} bytes, this one has {message_bytes}: "
+            f"send fewer {field} at a time",
+            field=field,
+        )
+
+
+def key(value: str, field: str) -> None:
+    if fault := names.key_fault(value):
+        raise Invalid(fault, field=field)
+
+
+def keys(values: Sequence[str], field: str = "keys") -> None:
+    for index, value in enumerate(values):
+        key(value, f"{field}[{index}]")
+
+
+def params(values: Iterable[read_pb2.Param], field: str = "params") -> dict[str, str]:
+    """Checked params by key; two different values for one key are refused."""
+    checked: dict[str, str] = {}
+    for index, param in enumerate(values):
+        key(param.key, f"{field}[{index}].key")
+        text(param.value, MAX_PARAM_VALUE, f"{field}[{index}].value", "a param's value")
+        if checked.setdefault(param.key, param.value) != param.value:
+            raise Invalid(
+                f"param {param.key!r} stands twice in the request, with different values",
+                field=f"{field}[{index}].key",
+            )
+    return checked
+
+
+def run_tags(values: Iterable[read_pb2.Tag], field: str = "tags") -> dict[str, str]:
+    """Checked tags by key; of two with the same key the last one wins."""
+    return _tags(values, MAX_RUN_TAG_VALUE, field)
+
+
+def experiment_tags(values: Iterable[read_pb2.Tag], field: str = "tags") -> dict[str, str]:
+    """As run_tags, with the limit of experiments."""
+    return _tags(values, MAX_EXPERIMENT_TAG_VALUE, field)
+
+
+def _tags(values: Iterable[read_pb2.Tag], limit: int, field: str) -> dict[str, str]:
+    checked: dict[str, str] = {}
+    for index, tag in enumerate(values):
+        key(tag.key, f"{field}[{index}].key")
+        text(tag.value, limit, f"{field}[{index}].value", "a tag's value")
+        checked[tag.key] = tag.value
+    return checked
+
+
+def run_id(value: str, field: str = "run_id") -> None:
+    if fault := names.hex_id_fault(value):
+        raise Invalid(fault, field=field)
+
+
+def experiment_id(value: str, field: str = "experiment_id") -> str:
+    """The id in its one form, without leading zeros."""
+    if not _EXPERIMENT_ID.fullmatch(value):
+        raise Invalid(
+            f"Invalid experiment ID '{value[:80]}'. Experiment ID must be a valid integer.", field=field
+        )
+    return str(int(value))
+
+
+def experiment_name(value: str, field: str = "name") -> None:
+    if not value.strip():
+        raise Invalid("an experiment's name must not be empty or blank", field=field)
+    text(value, MAX_EXPERIMENT_NAME, field, "an experiment's name")
+
+
+def artifact_location(value: str, field: str = "artifact_location") -> None:
+    """A URI or path under which a run's path can be appended."""
+    text(value, MAX_ARTIFACT_LOCATION, field, "an artifact location")
+    path, _, query = value.partition("?")
+    if "#" in value:
+        raise Invalid("an artifact location has no fragment ('#')", field=field)
+    if ";" in path:
+        raise Invalid("an artifact location has no parameters (';')", field=field)
+    if ".." in query:
+        raise Invalid("an artifact location's query must not contain '..'", field=field)
+    if value.startswith("runs:"):
+        raise Invalid("an artifact location must not be a 'runs:' URI", field=field)
+
+
+def user(value: str, field: str = "user") -> None:
+    text(value, MAX_USER, field, "a user's name")
+
+
+def actor(value: str) -> None:
+    text(value, MAX_USER, "actor", "an actor's name")
+
+
+def time_ms(value: int, field: str) -> None:
+    if value < 0:
+        raise Invalid(f"a time is milliseconds since the Unix epoch, not negative; got {value}", field=field)
+
+
+def origin(value: envelope_pb2.Origin) -> None:
+    if fault := names.writer_fault(value.writer):
+        raise Invalid(fault, field="origin.writer")
+    if value.sequence < 1:
+        raise Invalid("a writer's records count from 1", field="origin.sequence")

@@ -1,0 +1,248 @@
+"""Commands on runs, their params and tags: state and request in, event or refusal out. Pure.
+
+Requests come here with their fields checked (rules.py); what is refused here depends
+on the run's state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from google.protobuf.message import Message
+
+from rekam_proto.event.v1 import envelope_pb2
+from rekam_proto.tracking.v1 import read_pb2, run_pb2
+from rekam_runtime.errors import AlreadyExists, FailedPrecondition, Invalid, NotFound
+from rekam_tracking.rules import RUN_NAME_TAG
+from rekam_tracking.runs.experiments import Standing
+
+Origin = envelope_pb2.Origin
+
+
+@dataclass(slots=True)
+class RunState:
+    """A run as its events add up; run_id is empty while there is none."""
+
+    run_id: str = ""
+    experiment_id: str = ""
+    name: str = ""
+    user: str = ""
+    status: run_pb2.RunStatus = run_pb2.RUN_STATUS_UNSPECIFIED
+    start_ms: int = 0
+    end_ms: int = 0
+    artifact_uri: str = ""
+    # The run's own last delete or restore; its experiment's may be later.
+    lifecycle: read_pb2.Lifecycle = read_pb2.LIFECYCLE_ACTIVE
+    lifecycle_position: int = 0
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    # Writer of the record that created the run; empty for a plain request.
+    creator: str = ""
+    # Greatest sequence of a control record seen, by writer.
+    sequences: dict[str, int] = field(default_factory=dict)
+    weight: int = 1_000
+
+    def apply(self, event: Message, envelope: envelope_pb2.Envelope, position: int) -> None:
+        origin = envelope.origin
+        if origin.writer and origin.sequence > self.sequences.get(origin.writer, 0):
+            self.sequences[origin.writer] = origin.sequence
+        match event:
+            case run_pb2.RunCreated():
+                self._create(event)
+                self.creator = origin.writer
+            case run_pb2.RunUpdated():
+                if event.HasField("status"):
+                    self.status = event.status
+                if event.HasField("end_ms"):
+                    self.end_ms = event.end_ms
+                if event.HasField("name"):
+                    self.name = self.tags[RUN_NAME_TAG] = event.name
+            case run_pb2.RunDeleted():
+                self.lifecycle, self.lifecycle_position = read_pb2.LIFECYCLE_DELETED, position
+            case run_pb2.RunRestored():
+                self.lifecycle, self.lifecycle_position = read_pb2.LIFECYCLE_ACTIVE, position
+            case run_pb2.ParamsLogged():
+                self.params.update((param.key, param.value) for param in event.params)
+            case run_pb2.TagsSet():
+                self.tags.update((tag.key, tag.value) for tag in event.tags)
+                if any(tag.key == RUN_NAME_TAG for tag in event.tags):
+                    self.name = self.tags[RUN_NAME_TAG]
+            case run_pb2.TagsDeleted():
+                for key in event.keys:
+                    self.tags.pop(key, None)
+            case _:
+                return
+        # Never taken back: an upper bound will do.
+        self.weight += 2 * len(envelope.payload)
+
+    def _create(self, event: run_pb2.RunCreated) -> None:
+        self.run_id = event.run_id
+        self.experiment_id = event.experiment_id
+        self.name = event.name
+        self.user = event.user
+        self.status = run_pb2.RUN_STATUS_RUNNING
+        self.start_ms = event.start_ms
+        self.artifact_uri = event.artifact_uri
+        self.params = {param.key: param.value for param in event.params}
+        self.tags = {tag.key: tag.value for tag in event.tags}
+
+    def lifecycle_in(self, experiment: Standing) -> read_pb2.Lifecycle:
+        """The later event counts: the run's own or its experiment's."""
+        if experiment.lifecycle_position > self.lifecycle_position:
+            return experiment.lifecycle
+        return self.lifecycle
+
+    def seen(self, origin: Origin | None) -> bool:
+        """Whether this record of a writer was applied before."""
+        return origin is not None and origin.sequence <= self.sequences.get(origin.writer, 0)
+
+
+def create(
+    state: RunState,
+    *,
+    run_id: str,
+    experiment: Standing,
+    name: str,
+    user: str,
+    start_ms: int,
+    tags: Mapping[str, str],
+    params: Mapping[str, str],
+    origin: Origin | None,
+) -> run_pb2.RunCreated | None:
+    """name: as chosen by `choose_name`. Nothing when the origin's writer created this run before."""
+    if state.run_id:
+        if origin is not None and origin.writer == state.creator:
+            return None
+        raise AlreadyExists(f"Run with id={run_id} already exists", field="run_id")
+    if experiment.lifecycle == read_pb2.LIFECYCLE_DELETED:
+        raise FailedPrecondition(
+            f"The experiment {experiment.experiment_id} must be in the 'active' state. Current state is deleted.",
+            field="experiment_id",
+        )
+    return run_pb2.RunCreated(
+        run_id=run_id,
+        experiment_id=experiment.experiment_id,
+        name=name,
+        user=user,
+        start_ms=start_ms,
+        artifact_uri=_artifact_uri(experiment.artifact_location, run_id),
+        tags=_tags({**tags, RUN_NAME_TAG: name}),
+        params=_params(params),
+    )
+
+
+def choose_name(name: str, tags: Mapping[str, str], generated: str) -> str:
+    """A run's name: as given, or by tag mlflow.runName, or the generated one."""
+    tagged = tags.get(RUN_NAME_TAG, "")
+    if name and tagged and name != tagged:
+        raise Invalid(
+            "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
+            f"(run_name='{name}', mlflow.runName='{tagged}').",
+            field="name",
+        )
+    return name or tagged or generated
+
+
+def update(
+    state: RunState,
+    experiment: Standing,
+    *,
+    status: run_pb2.RunStatus | None,
+    end_ms: int | None,
+    name: str | None,
+    origin: Origin | None,
+) -> run_pb2.RunUpdated | None:
+    if state.seen(origin):
+        return None
+    require_active(state, experiment)
+    event = run_pb2.RunUpdated(run_id=state.run_id, status=status, end_ms=end_ms, name=name or None)
+    if event.WhichOneof("_status") is None and event.WhichOneof("_end_ms") is None and not name:
+        return None
+    changes = (
+        (status is not None and status != state.status)
+        or (end_ms is not None and end_ms != state.end_ms)
+        or (bool(name) and (name != state.name or name != state.tags.get(RUN_NAME_TAG)))
+    )
+    # A writer's record is kept even if it changes nothing now: its sequence must be seen,
+    # or a late second delivery would undo what others changed since.
+    return event if changes or origin is not None else None
+
+
+def delete(state: RunState, experiment: Standing, *, now_ms: int) -> run_pb2.RunDeleted | None:
+    if state.lifecycle_in(experiment) == read_pb2.LIFECYCLE_DELETED:
+        return None
+    return run_pb2.RunDeleted(run_id=state.run_id, deleted_ms=now_ms)
+
+
+def restore(state: RunState, experiment: Standing) -> run_pb2.RunRestored | None:
+    if state.lifecycle_in(experiment) == read_pb2.LIFECYCLE_ACTIVE:
+        return None
+    return run_pb2.RunRestored(run_id=state.run_id)
+
+
+def log_params(
+    state: RunState, experiment: Standing, params: Mapping[str, str], origin: Origin | None
+) -> run_pb2.ParamsLogged | None:
+    if state.seen(origin):
+        return None
+    require_active(state, experiment)
+    new: dict[str, str] = {}
+    for key, value in params.items():
+        stored = state.params.get(key)
+        if stored is None:
+            new[key] = value
+        elif stored != value:
+            raise Invalid(
+                f"Changing param values is not allowed. Param with key='{key}' was already logged with "
+                f"value='{stored}' for run ID='{state.run_id}'. Attempted logging new value '{value}'.",
+                field="params",
+            )
+    return run_pb2.ParamsLogged(run_id=state.run_id, params=_params(new)) if new else None
+
+
+def set_tags(
+    state: RunState, experiment: Standing, tags: Mapping[str, str], origin: Origin | None
+) -> run_pb2.TagsSet | None:
+    if state.seen(origin):
+        return None
+    require_active(state, experiment)
+    if not tags:
+        return None
+    changes = any(state.tags.get(key) != value for key, value in tags.items())
+    if tags.get(RUN_NAME_TAG, state.name) != state.name:
+        changes = True  # the tag had been deleted and set apart from the name
+    return run_pb2.TagsSet(run_id=state.run_id, tags=_tags(tags)) if changes or origin is not None else None
+
+
+def delete_tags(
+    state: RunState, experiment: Standing, keys: Iterable[str], origin: Origin | None
+) -> run_pb2.TagsDeleted | None:
+    if state.seen(origin):
+        return None
+    require_active(state, experiment)
+    wanted = list(dict.fromkeys(keys))
+    for index, key in enumerate(wanted):
+        if key not in state.tags:
+            raise NotFound(f"No tag with name: {key} in run with id {state.run_id}", field=f"keys[{index}]")
+    return run_pb2.TagsDeleted(run_id=state.run_id, keys=wanted) if wanted else None
+
+
+def require_active(state: RunState, experiment: Standing) -> None:
+    if state.lifecycle_in(experiment) == read_pb2.LIFECYCLE_DELETED:
+        raise FailedPrecondition(
+            f"The run {state.run_id} must be in the 'active' state. Current state is deleted.", field="run_id"
+        )
+
+
+def _artifact_uri(location: str, run_id: str) -> str:
+    path, mark, query = location.partition("?")
+    return f"{path.rstrip('/')}/{run_id}/artifacts{mark}{query}"
+
+
+def _tags(tags: Mapping[str, str]) -> list[read_pb2.Tag]:
+    return [read_pb2.Tag(key=key, value=value) for key, value in tags.items()]
+
+
+def _params(params: Mapping[str, str]) -> list[read_pb2.Param]:
+    return [read_pb2.Param(key=key, value=value) for key, value in params.items()]
