@@ -52,11 +52,10 @@ def build(root: Path = ROOT) -> bool:
             "protoc",
             f"--proto_path={root}",
             f"--proto_path={resources.files('grpc_tools') / '_proto'}",
-            f"--plugin=protoc-gen-mypy={plugin('protoc-gen-mypy')}",
             f"--plugin=protoc-gen-mypy_grpc={plugin('protoc-gen-mypy_grpc')}",
             f"--python_out={out}",
+            f"--pyi_out={out}",  # protoc's own: enums are classes that may stand in annotations
             f"--grpc_python_out={out}",
-            f"--mypy_out=quiet:{out}",
             f"--mypy_grpc_out=quiet:{out}",
             *(str(source.relative_to(root)) for source in sources),
         ]
