@@ -9,7 +9,6 @@ without an append (a refusal, nothing to do) is first checked against the log's 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +19,8 @@ from google.protobuf.message import Message
 
 from rekam_proto.event.v1 import envelope_pb2
 from rekam_runtime.errors import Quarantine, Refused, Retry
-from rekam_runtime.eventlog.envelope import wrap
-from rekam_runtime.eventlog.port import Conflict, Draft, EventLog
+from rekam_runtime.eventlog.envelope import draft, wrap
+from rekam_runtime.eventlog.port import Conflict, EventLog
 from rekam_tracking.events import decode
 
 logger = structlog.get_logger(__name__)
@@ -45,6 +44,7 @@ class State(Protocol):
 
 
 StateT = TypeVar("StateT", bound=State)
+EventT = TypeVar("EventT", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Aggregate(Generic[StateT]):
             if record.position <= self.position:
                 continue  # an append of ours that was folded in meanwhile
             try:
-                envelope, event = decode(record.data)
+                envelope, event = decode(record)
             except Quarantine as fault:
                 # The projection sets it aside where people see it; a decision goes on without it.
                 logger.warning("event passed over", position=record.position, reason=fault.message)
@@ -95,8 +95,8 @@ class Aggregate(Generic[StateT]):
                 self.state.apply(event, envelope, record.position)
             self.position = record.position
 
-    async def command(self, decide: Callable[[StateT], Message | None], cause: Cause) -> None:
-        """Append the event that `decide` answers, decided against the log.
+    async def command(self, decide: Callable[[StateT], EventT | None], cause: Cause) -> EventT | None:
+        """Append the event that `decide` answers, decided against the log; returns it.
 
         decide: pure; answers an event, None when there is nothing to do, or raises Refused.
             It may be called several times.
@@ -117,31 +117,22 @@ class Aggregate(Generic[StateT]):
                     except Conflict:
                         pass
                     else:
-                        return
+                        return event
                 elif fresh:
-                    return
+                    return None
                 await self.catch_up()
                 fresh = True
         raise Retry(f"{self._name} is changed by too many at once: send the request again")
 
     async def _append(self, event: Message, cause: Cause) -> None:
-        event_id = uuid.uuid4()
         envelope = wrap(
             event,
             aggregate=self._name,
             actor=cause.actor,
             origin=cause.origin,
             traceparent=cause.traceparent,
-            event_id=event_id.bytes,
         )
-        position = await self._log.append(
-            Draft(
-                subject=self._subject,
-                data=envelope.SerializeToString(),
-                event_id=event_id.hex,
-                expected=self.position,
-            )
-        )
+        position = await self._log.append(draft(self._subject, envelope, expected=self.position))
         if position > self.position:
             self.state.apply(event, envelope, position)
             self.position = position

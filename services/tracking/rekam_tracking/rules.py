@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from rekam_proto.event.v1 import envelope_pb2
-from rekam_proto.tracking.v1 import read_pb2
+from rekam_proto.tracking.v1 import read_pb2, run_pb2
 from rekam_runtime import names
 from rekam_runtime.errors import Invalid
 
@@ -124,6 +124,17 @@ def artifact_location(value: str, field: str = "artifact_location") -> None:
         raise Invalid("an artifact location's query must not contain '..'", field=field)
     if value.startswith("runs:"):
         raise Invalid("an artifact location must not be a 'runs:' URI", field=field)
+
+
+def run_name(value: str, field: str = "name") -> None:
+    # It is the value of a tag, too.
+    text(value, MAX_RUN_TAG_VALUE, field, "a run's name")
+
+
+def status(value: run_pb2.RunStatus, field: str = "status") -> None:
+    if value not in run_pb2.RunStatus.values() or value == run_pb2.RUN_STATUS_UNSPECIFIED:
+        known = ", ".join(run_pb2.RunStatus.keys()[1:])
+        raise Invalid(f"{value} is no status of a run; there are {known}", field=field)
 
 
 def user(value: str, field: str = "user") -> None:

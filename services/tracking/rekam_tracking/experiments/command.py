@@ -180,24 +180,25 @@ def restore(catalog: Catalog, id: str, *, now_ms: int) -> experiment_pb2.Experim
     return experiment_pb2.ExperimentRestored(experiment_id=id, updated_ms=now_ms)
 
 
-def set_tags(
-    catalog: Catalog, id: str, tags: Mapping[str, str]
-) -> experiment_pb2.ExperimentTagsSet | None:
-    find_active(catalog, id)
+def set_tags(entry: Entry, tags: Mapping[str, str]) -> experiment_pb2.ExperimentTagsSet | None:
+    """entry: from `find_active`."""
     if not tags:
         return None
     return experiment_pb2.ExperimentTagsSet(
-        experiment_id=id, tags=[read_pb2.Tag(key=key, value=value) for key, value in tags.items()]
+        experiment_id=entry.experiment_id,
+        tags=[read_pb2.Tag(key=key, value=value) for key, value in tags.items()],
     )
 
 
 def delete_tags(
-    catalog: Catalog, own: Tags, id: str, keys: Iterable[str]
+    entry: Entry, own: Tags, keys: Iterable[str]
 ) -> experiment_pb2.ExperimentTagsDeleted | None:
-    """Keys that are not set are passed over."""
-    present = {tag.key for tag in own.over(find_active(catalog, id).experiment.tags)}
+    """entry: from `find_active`. Keys that are not set are passed over."""
+    present = {tag.key for tag in own.over(entry.experiment.tags)}
     found = [key for key in dict.fromkeys(keys) if key in present]
-    return experiment_pb2.ExperimentTagsDeleted(experiment_id=id, keys=found) if found else None
+    if not found:
+        return None
+    return experiment_pb2.ExperimentTagsDeleted(experiment_id=entry.experiment_id, keys=found)
 
 
 def find(catalog: Catalog, id: str) -> Entry:

@@ -102,7 +102,7 @@ def create(
     state: RunState,
     *,
     run_id: str,
-    experiment: Standing,
+    experiment: Standing | None,
     name: str,
     user: str,
     start_ms: int,
@@ -115,6 +115,8 @@ def create(
         if origin is not None and origin.writer == state.creator:
             return None
         raise AlreadyExists(f"Run with id={run_id} already exists", field="run_id")
+    if experiment is None:
+        raise NotFound("No Experiment with this id exists", field="experiment_id")
     if experiment.lifecycle == read_pb2.LIFECYCLE_DELETED:
         raise FailedPrecondition(
             f"The experiment {experiment.experiment_id} must be in the 'active' state. Current state is deleted.",

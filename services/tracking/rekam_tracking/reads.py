@@ -1,0 +1,55 @@
+"""Reading the projection: a connection, once it has what the reader must see."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import grpc.aio
+
+from rekam_proto.tracking.v1 import read_pb2
+from rekam_runtime.errors import Invalid
+from rekam_runtime.eventlog.shards import points_stream, shard_of
+from rekam_runtime.postgres import Connection, Pool, acquire
+from rekam_runtime.projection import FreshReads
+from rekam_tracking.events import STREAM
+
+_KNOWN = (read_pb2.CONSISTENCY_STRONG, read_pb2.CONSISTENCY_EVENTUAL)
+
+
+class Reads:
+    """Gives queries a connection that sees every write acknowledged before, or what is there now."""
+
+    def __init__(self, pool: Pool, fresh: FreshReads, *, points_shards: int, deadline_s: float) -> None:
+        """deadline_s: how long a strong read waits at most, when its caller does not say less."""
+        self._pool = pool
+        self._fresh = fresh
+        self._shards = points_shards
+        self._deadline_s = deadline_s
+
+    def points_of(self, run_ids: Iterable[str]) -> set[str]:
+        """Streams that have the points of these runs."""
+        return {points_stream(shard_of(bytes.fromhex(run_id), self._shards)) for run_id in run_ids}
+
+    def all_points(self) -> set[str]:
+        return {points_stream(shard) for shard in range(self._shards)}
+
+    @asynccontextmanager
+    async def connection(
+        self,
+        consistency: read_pb2.Consistency,
+        context: grpc.aio.ServicerContext,
+        points: Iterable[str] = (),
+    ) -> AsyncIterator[Connection]:
+        """A connection for one query over what the control stream and these points streams say.
+
+        Raises DeadlineExceeded when the projection does not get there in time.
+        """
+        if consistency not in _KNOWN:
+            raise Invalid(f"{consistency} is no consistency", field="consistency")
+        if consistency == read_pb2.CONSISTENCY_STRONG:
+            left_s = context.time_remaining()
+            deadline_s = self._deadline_s if left_s is None else min(self._deadline_s, left_s)
+            await self._fresh.caught_up({STREAM, *points}, deadline_s)
+        async with acquire(self._pool) as connection:
+            yield connection

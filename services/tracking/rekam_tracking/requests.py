@@ -1,0 +1,50 @@
+"""What every command's request carries besides its content: actor, origin, trace context."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import grpc.aio
+
+from rekam_proto.event.v1.envelope_pb2 import Origin
+from rekam_tracking import rules
+from rekam_tracking.aggregates import Cause
+
+# "00-<32 hex>-<16 hex>-<2 hex>"; later versions may be longer.
+_MAX_TRACEPARENT = 128
+
+
+class Acted(Protocol):
+    """A request that says who asks."""
+
+    @property
+    def actor(self) -> str: ...
+
+
+class Delivered(Acted, Protocol):
+    """A request that may say which record of a writer it is."""
+
+    @property
+    def origin(self) -> Origin: ...
+
+    def HasField(self, field_name: str, /) -> bool: ...  # noqa: N802
+
+
+def cause_of(request: Acted, context: grpc.aio.ServicerContext) -> Cause:
+    rules.actor(request.actor)
+    return Cause(actor=request.actor, traceparent=_traceparent(context))
+
+
+def cause_with_origin(request: Delivered, context: grpc.aio.ServicerContext) -> Cause:
+    rules.actor(request.actor)
+    if not request.HasField("origin"):
+        return Cause(actor=request.actor, traceparent=_traceparent(context))
+    rules.origin(request.origin)
+    return Cause(actor=request.actor, origin=request.origin, traceparent=_traceparent(context))
+
+
+def _traceparent(context: grpc.aio.ServicerContext) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == "traceparent" and isinstance(value, str) and len(value) <= _MAX_TRACEPARENT:
+            return value
+    return ""
