@@ -1,0 +1,149 @@
+"""From protobuf messages to the SDK's entities and back."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+from rekam.entities import (
+    Buckets,
+    Experiment,
+    History,
+    LifecycleStage,
+    Metric,
+    Run,
+    RunData,
+    RunInfo,
+    ViewType,
+    WriterCompleteness,
+)
+from rekam.errors import Invalid
+from rekam_proto.tracking.v1 import experiment_pb2, metric_pb2, read_pb2, run_pb2
+
+_STAGES = {
+    read_pb2.LIFECYCLE_ACTIVE: LifecycleStage.ACTIVE,
+    read_pb2.LIFECYCLE_DELETED: LifecycleStage.DELETED,
+}
+_VIEWS = {
+    ViewType.ACTIVE_ONLY: read_pb2.LIFECYCLE_VIEW_ACTIVE,
+    ViewType.DELETED_ONLY: read_pb2.LIFECYCLE_VIEW_DELETED,
+    ViewType.ALL: read_pb2.LIFECYCLE_VIEW_ALL,
+}
+_STATUS_PREFIX = "RUN_STATUS_"
+_STATUS_BY_NAME = {
+    "RUNNING": run_pb2.RUN_STATUS_RUNNING,
+    "SCHEDULED": run_pb2.RUN_STATUS_SCHEDULED,
+    "FINISHED": run_pb2.RUN_STATUS_FINISHED,
+    "FAILED": run_pb2.RUN_STATUS_FAILED,
+    "KILLED": run_pb2.RUN_STATUS_KILLED,
+}
+
+
+def view_of(view_type: int) -> read_pb2.LifecycleView:
+    """LifecycleView of a ViewType."""
+    try:
+        return _VIEWS[ViewType(view_type)]
+    except ValueError:
+        raise Invalid(f"must be a ViewType, got {view_type!r}", field="view_type") from None
+
+
+def status_of(status: str) -> run_pb2.RunStatus:
+    """RunStatus of its name."""
+    if status not in _STATUS_BY_NAME:
+        raise Invalid(f"a status is one of {', '.join(_STATUS_BY_NAME)}, got {status!r}", field="status")
+    return _STATUS_BY_NAME[status]
+
+
+def status_name(status: run_pb2.RunStatus) -> str:
+    """Name of a RunStatus."""
+    return run_pb2.RunStatus.Name(status).removeprefix(_STATUS_PREFIX)
+
+
+def experiment_from(message: experiment_pb2.Experiment) -> Experiment:
+    """Experiment of its message."""
+    return Experiment(
+        experiment_id=message.experiment_id,
+        name=message.name,
+        artifact_location=message.artifact_location,
+        lifecycle_stage=_STAGES[message.lifecycle],
+        creation_time=message.created_ms,
+        last_update_time=message.updated_ms,
+        tags={tag.key: tag.value for tag in message.tags},
+    )
+
+
+def run_from(message: run_pb2.Run) -> Run:
+    """Run of its message."""
+    latest = {
+        metric.key: Metric(metric.key, metric.value, metric.time_us // 1000, metric.step, metric.time_us)
+        for metric in message.metrics
+    }
+    return Run(
+        RunInfo(
+            run_id=message.run_id,
+            experiment_id=message.experiment_id,
+            run_name=message.name,
+            user_id=message.user,
+            status=status_name(message.status),
+            start_time=message.start_ms,
+            end_time=message.end_ms or None,
+            lifecycle_stage=_STAGES[message.lifecycle],
+            artifact_uri=message.artifact_uri,
+        ),
+        RunData(
+            metrics={key: metric.value for key, metric in latest.items()},
+            params={param.key: param.value for param in message.params},
+            tags={tag.key: tag.value for tag in message.tags},
+            latest=latest,
+        ),
+    )
+
+
+def history_from(run_id: str, key: str, blocks: list[metric_pb2.PointsView]) -> History:
+    """History of its blocks: numbers are copied as bytes, never one by one."""
+    return History(
+        run_id,
+        key,
+        numbers("q", b"".join([block.steps for block in blocks])),
+        numbers("q", b"".join([block.times_us for block in blocks])),
+        numbers("d", b"".join([block.values for block in blocks])),
+    )
+
+
+def numbers(code: str, data: bytes) -> Any:
+    """Little-endian 64-bit numbers ("q" or "d") as an array: numpy's when it is installed."""
+    try:
+        import numpy
+    except ImportError:
+        import sys
+
+        plain: array[Any] = array(code)
+        plain.frombytes(data)
+        if sys.byteorder == "big":
+            plain.byteswap()
+        return plain
+    return numpy.frombuffer(data, dtype="<i8" if code == "q" else "<f8")
+
+
+def buckets_from(message: metric_pb2.SeriesBuckets) -> Buckets:
+    """Buckets of one series."""
+    columns = ("index", "count", "min", "max", "mean", "last", "first_x", "last_x", "nans")
+    return Buckets(
+        message.run_id,
+        message.key,
+        message.x_from,
+        message.x_to,
+        **{name: list(getattr(message, name)) for name in columns},
+    )
+
+
+def completeness_from(message: metric_pb2.WriterCompleteness) -> WriterCompleteness:
+    """Completeness of one writer."""
+    return WriterCompleteness(
+        message.writer,
+        message.rank if message.HasField("rank") else None,
+        message.complete_up_to,
+        message.greatest,
+        message.points,
+        tuple((gap.first, gap.last) for gap in message.gaps),
+    )

@@ -1,0 +1,1 @@
+"""From the spool to the server: one gRPC stream, acknowledged record by record."""

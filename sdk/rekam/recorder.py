@@ -1,0 +1,235 @@
+"""What one process keeps for one server: buffer, spool and sender; forks and exit.
+
+Made when the first run is opened; a forked child that logs gets its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+
+from rekam import settings
+from rekam.delivery.refusals import Refusals
+from rekam.delivery.sender import Sender
+from rekam.errors import DeliveryTimeout
+from rekam.recording.buffer import Buffer
+from rekam.recording.writer import RunWriter
+from rekam.settings import Settings
+from rekam.spool import directory as spool_directory
+from rekam.spool.spool import Spool
+
+log = logging.getLogger("rekam")
+
+_HANDLES = 65_536
+
+
+class Recorder:
+    """Records of this process on their way to `target` (host:port)."""
+
+    def __init__(self, target: str, options: Settings) -> None:
+        self.target = target
+        self._options = options
+        self._lock = threading.RLock()
+        self._writers: weakref.WeakSet[RunWriter] = weakref.WeakSet()
+        self._parts: tuple[Spool, Buffer, Sender] | None = None
+        self._refusals = Refusals()
+        # Spools that ended processes left behind, while they are delivered.
+        self._recoveries: list[tuple[Spool, Sender]] = []
+        self._handles = 0
+        self._released: list[Callable[[], None]] = []
+
+    def open_run(self, run_id: str, rank: int | None) -> RunWriter:
+        """A new writer of a run. Nothing is sent before it logs."""
+        writer = RunWriter(run_id, rank, self._attach)
+        with self._lock:
+            self._writers.add(writer)
+        return writer
+
+    @property
+    def offline(self) -> bool:
+        """Whether the last attempt to reach the server failed."""
+        parts = self._parts
+        return parts is not None and parts[2].reachable is False
+
+    def settle(self, timeout: float, *, give_up_offline: bool = False) -> bool:
+        """Wait until everything logged so far is acknowledged or refused; False when it was not in time.
+
+        give_up_offline: return as soon as an attempt to connect fails.
+        """
+        parts = self._parts
+        if parts is None:
+            return True
+        spool, buffer, sender = parts
+        deadline = time.monotonic() + timeout
+        if not buffer.drain(deadline):
+            return False
+        position = spool.last
+        if spool.acknowledged < position:
+            spool.sync()
+        if not give_up_offline:
+            return spool.wait_acknowledged(position, deadline)
+        sender.try_now()
+        with spool.changed:
+            spool.changed.wait_for(
+                lambda: spool.acknowledged >= position or sender.reachable is False,
+                max(0.0, deadline - time.monotonic()),
+            )
+        return spool.acknowledged >= position
+
+    def flush(self, timeout: float) -> None:
+        """`settle`, or raise: DeliveryTimeout, RefusedRecords, SpoolError."""
+        settled = self.settle(timeout)
+        self._refusals.raise_any()
+        if not settled:
+            raise DeliveryTimeout(
+                f"{self.target} did not acknowledge everything within {timeout:g} s; {self.where()}"
+            )
+
+    def raise_refusals(self) -> None:
+        """Raise RefusedRecords when the server refused something since the last time."""
+        self._refusals.raise_any()
+
+    def where(self) -> str:
+        """For people: where what is not delivered lies and what becomes of it."""
+        place = self._parts[0].directory if self._parts else self._options.spool_dir
+        return (
+            f"it stays in the spool {place} and is delivered while this process runs, or by the next "
+            "one on this host that logs to the same server"
+        )
+
+    def close(self, timeout: float) -> None:
+        """Deliver for at most `timeout` seconds, then stop. Says what stays behind."""
+        parts = self._parts
+        if parts is None:
+            return
+        spool, buffer, sender = parts
+        if not self.settle(timeout, give_up_offline=True):
+            log.warning("not everything was delivered to %s: %s", self.target, self.where())
+        for _, recovery in self._recoveries:
+            recovery.close()
+        buffer.close()
+        sender.close()
+        spool.close()
+        self._parts = None
+
+    # ---- parts ----
+
+    def _attach(self) -> tuple[Buffer, int]:
+        with self._lock:
+            if self._parts is None:
+                self._start()
+            assert self._parts is not None
+            handle = self._handles % _HANDLES
+            self._handles += 1
+            return self._parts[1], handle
+
+    def _start(self) -> None:
+        options = self._options
+        # First: a spool of our own must not be taken for one left behind.
+        behind = list(spool_directory.left_behind(options.spool_dir, self.target))
+        spool = Spool.create(
+            options.spool_dir,
+            self.target,
+            limit=options.spool_bytes,
+            fsync=options.spool_fsync,
+            fsync_seconds=options.spool_fsync_seconds,
+        )
+        buffer = Buffer(
+            spool,
+            limit=options.buffer_bytes,
+            flush_interval=options.flush_interval,
+            raise_when_full=options.on_full == "raise",
+        )
+        self._parts = (spool, buffer, Sender(self.target, spool, self._refusals))
+        for directory, lock in behind:
+            old = Spool.adopt(directory, lock)
+            log.warning("delivering %d bytes that an ended process left in %s", old.bytes, directory)
+            recovery = Sender(self.target, old, Refusals(), until_empty=True, finished=old.close)
+            self._recoveries.append((old, recovery))
+
+    # ---- fork ----
+
+    def before_fork(self) -> None:
+        """Hold still: no lock taken, nothing half-written, no thread inside gRPC."""
+        self._lock.acquire()
+        self._released = [self._lock.release]
+        if self._parts is not None:
+            _, buffer, sender = self._parts
+            self._released.append(buffer.hold())
+            for each in (sender, *(recovery for _, recovery in self._recoveries)):
+                each.pause()
+                self._released.append(each.resume)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        for release in reversed(self._released):
+            release()
+        self._released = []
+
+    def after_fork_in_child(self) -> None:
+        """Forget what is the parent's: its threads, its spool, its rows."""
+        if self._parts is not None:
+            for spool in (self._parts[0], *(old for old, _ in self._recoveries)):
+                spool.abandon()
+        self._parts = None
+        self._lock = threading.RLock()
+        self._released = []
+        self._refusals = Refusals()
+        self._recoveries = []
+        for writer in list(self._writers):
+            writer.forked()
+
+
+_recorders: dict[str, Recorder] = {}
+_lock = threading.Lock()
+
+
+def recorder_for(target: str) -> Recorder:
+    """This process' recorder for host:port."""
+    with _lock:
+        recorder = _recorders.get(target)
+        if recorder is None:
+            recorder = _recorders[target] = Recorder(target, settings.current())
+        return recorder
+
+
+def close_all() -> None:
+    """At exit: deliver what is left, for a bounded time."""
+    deadline = time.monotonic() + settings.current().exit_timeout
+    for recorder in list(_recorders.values()):
+        recorder.close(max(0.1, deadline - time.monotonic()))
+
+
+def _before_fork() -> None:
+    _lock.acquire()
+    for recorder in _recorders.values():
+        recorder.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for recorder in _recorders.values():
+        recorder.after_fork_in_parent()
+    _lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.Lock()
+    for recorder in _recorders.values():
+        recorder.after_fork_in_child()
+    if "multiprocessing.util" in sys.modules:
+        # Its children leave by os._exit and run only its own finalizers.
+        sys.modules["multiprocessing.util"].Finalize(None, close_all, exitpriority=0)
+
+
+atexit.register(close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )

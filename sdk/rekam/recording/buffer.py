@@ -1,0 +1,170 @@
+"""Where log calls append, and the thread that empties it into the spool."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from rekam.errors import SpoolError, SpoolFull
+from rekam.recording.frames import frame_bodies
+from rekam.spool.records import Kind, Record
+from rekam.spool.spool import Definition, Spool
+
+if TYPE_CHECKING:
+    from rekam.recording.writer import Columns
+
+log = logging.getLogger("rekam")
+
+# Rows taken at a time, so that the interpreter lock is never held long.
+_TAKE = 2_000
+_RETRY_DISK_SECONDS = 1.0
+
+_columns_of = itemgetter(0)
+_bytes_of = itemgetter(1)
+
+
+class Buffer:
+    """Rows that are not in the spool yet. Any thread appends; `drain` runs in one at a time.
+
+    `held` counts the bytes of rows; it bounds them, so a lost update between threads does no
+    harm, and it is set right whenever the buffer is found empty.
+    """
+
+    def __init__(self, spool: Spool, *, limit: int, flush_interval: float, raise_when_full: bool) -> None:
+        self.rows: list[tuple[Columns | None, bytes]] = []
+        self.held = 0
+        # From here on the thread is woken before its time.
+        self.crowded_at = min(limit // 4, 1024 * 1024)
+        self._limit = limit
+        self._spool = spool
+        self._interval = flush_interval
+        self._raise_when_full = raise_when_full
+        self._draining = threading.Lock()
+        self._wake = threading.Event()
+        self._room = threading.Condition()
+        self._unwritten: list[tuple[Record, tuple[Definition, ...], int]] = []
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="rekam-spool", daemon=True)
+        self._thread.start()
+
+    def append_control(self, body: bytes) -> None:
+        """A control record; it keeps its place among the rows."""
+        self.rows.append((None, body))
+        self.held += len(body)
+        if self.held >= self.crowded_at:
+            self.crowded()
+
+    def crowded(self) -> None:
+        """Called by a log call that found many bytes held: wake the thread, wait for room."""
+        if not self._wake.is_set():
+            self._wake.set()
+        if self.held < self._limit:
+            return
+        if self._raise_when_full:
+            raise SpoolFull(
+                f"{self.held} bytes wait in memory because the spool {self._spool.directory} takes no more; "
+                "what was logged is kept, and logging goes on when the server has taken some",
+                field="REKAM_ON_FULL",
+            )
+        with self._room:
+            self._room.wait_for(lambda: self.held < self._limit or self._closed)
+
+    def drain(self, deadline: float | None = None) -> bool:
+        """Write everything that was appended before this call to the spool.
+
+        False when that did not succeed until `deadline` (of time.monotonic()). Raises SpoolError
+        when the disk refuses; nothing is lost then, the next drain tries again.
+        """
+        timeout = -1 if deadline is None else max(0.0, deadline - time.monotonic())
+        if not self._draining.acquire(timeout=timeout):
+            return False
+        try:
+            left = len(self.rows)
+            while True:
+                if not self._write(deadline):
+                    return False
+                if left <= 0:
+                    return True
+                left -= self._take(min(left, _TAKE))
+        finally:
+            self._draining.release()
+
+    def close(self) -> None:
+        """Stop the thread; what cannot be written any more stays in memory."""
+        self._closed = True
+        self._wake.set()
+        with self._room:
+            self._room.notify_all()
+        self._thread.join(timeout=5.0)
+
+    def hold(self) -> Callable[[], None]:
+        """Wait until nobody drains and keep it so until the returned function is called."""
+        self._draining.acquire()
+        return self._draining.release
+
+    def _take(self, count: int) -> int:
+        """Turn up to `count` rows into records that are to be written; returns how many."""
+        rows = self.rows[:count]
+        del self.rows[:count]
+        groups: dict[Columns, list[bytes]] = {}
+        for columns, group in groupby(rows, _columns_of):
+            if columns is not None:
+                groups.setdefault(columns, []).extend(map(_bytes_of, group))
+                continue
+            self._frame(groups)
+            groups = {}
+            self._unwritten += [(Record(Kind.CONTROL, body), (), len(body)) for _, body in group]
+        self._frame(groups)
+        return len(rows)
+
+    def _frame(self, groups: dict[Columns, list[bytes]]) -> None:
+        for columns, rows in groups.items():
+            writer, key_set = columns.writer, columns.key_set
+            held = len(rows) * key_set.row_bytes
+            definitions = (writer.definition, key_set.definition)
+            for sequence, body in frame_bodies(writer.handle, writer.next_frame, key_set, rows):
+                record = Record(Kind.FRAME, body, writer.handle, sequence, key_set.hash)
+                self._unwritten.append((record, definitions, held))
+                writer.next_frame = sequence + 1
+                held = 0
+
+    def _write(self, deadline: float | None) -> bool:
+        done = 0
+        freed = 0
+        try:
+            for record, definitions, held in self._unwritten:
+                if not self._spool.append(record, definitions, deadline):
+                    return False
+                done += 1
+                freed += held
+        finally:
+            del self._unwritten[:done]
+            self.held -= freed
+            if not self.rows and not self._unwritten:
+                self.held = 0
+            if freed:
+                with self._room:
+                    self._room.notify_all()
+        return True
+
+    def _run(self) -> None:
+        told = False
+        while not self._closed:
+            self._wake.wait(self._interval)
+            self._wake.clear()
+            try:
+                if self.rows or self._unwritten:
+                    # Comes back now and then, so that a full spool does not keep others out for ever.
+                    self.drain(time.monotonic() + 1.0)
+                self._spool.sync_if_due()
+                told = False
+            except (SpoolError, OSError) as error:
+                if not told:
+                    log.error("%s; trying again, what is logged waits in memory", error)
+                told = True
+                time.sleep(_RETRY_DISK_SECONDS)

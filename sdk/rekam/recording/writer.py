@@ -1,0 +1,183 @@
+"""One writer of one run: the hot path of every log call."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import struct
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from time import time_ns
+from typing import Any
+
+from rekam.errors import Invalid
+from rekam.recording.buffer import Buffer
+from rekam.recording.key_sets import KeySet, key_set_of, row_fault
+from rekam.spool.records import NO_KEY_SET, Kind
+from rekam.spool.spool import Definition
+from rekam_proto.event.v1 import envelope_pb2
+from rekam_proto.ingest.v1 import ingest_pb2
+from rekam_proto.tracking.v1 import read_pb2, run_pb2
+
+# Key sets that a writer finds without checking them again.
+_REMEMBERED = 4_096
+
+
+class Columns:
+    """A key set as used by one writer: what a buffered row belongs to."""
+
+    __slots__ = ("key_set", "pack", "row_bytes", "writer")
+
+    def __init__(self, writer: RunWriter, key_set: KeySet) -> None:
+        self.writer = writer
+        self.key_set = key_set
+        self.pack = key_set.pack
+        self.row_bytes = key_set.row_bytes
+
+
+class RunWriter:
+    """Writes into one run. Any number of threads may share it.
+
+    attach() -> (buffer, handle): called before the first record and again in a forked
+    child, where this becomes another writer of the same run.
+    """
+
+    def __init__(self, run_id: str, rank: int | None, attach: Callable[[], tuple[Buffer, int]]) -> None:
+        self.run_id = run_id
+        self.rank = rank
+        # Set by the buffer's thread, which alone numbers frames.
+        self.next_frame = 1
+        self._attach = attach
+        self._columns: dict[tuple[str, ...] | str, Columns] = {}
+        self._create: run_pb2.CreateRunRequest | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self.writer = f"{os.getpid()}-{secrets.token_hex(6)}"
+        self.next_frame = 1
+        self._next_control = 1
+        self._lock = threading.RLock()
+        self._buffer, self.handle = self._attach()
+        opened = ingest_pb2.OpenRun(
+            handle=self.handle, run_id=self.run_id, writer=self.writer, next_sequence=1
+        )
+        if self.rank is not None:
+            opened.rank = self.rank
+        body = ingest_pb2.IngestRequest(open_run=opened).SerializeToString()
+        self.definition = Definition(Kind.RUN, self.handle, NO_KEY_SET, body)
+        self._stale = False
+
+    def forked(self) -> None:
+        """In a forked child: begin anew at the next record."""
+        self._columns = {}
+        self._stale = True
+        self._lock = threading.RLock()
+
+    # ---- metrics ----
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int, time_us: int | None = None) -> None:
+        """One row. time_us: microseconds since the epoch, now if None."""
+        columns = self._columns.get(tuple(metrics))
+        if columns is None:
+            if not metrics:
+                return
+            columns = self._learn(tuple(metrics), tuple(metrics))
+        try:
+            row = columns.pack(step, time_ns() // 1000 if time_us is None else time_us, *metrics.values())
+        except struct.error:
+            raise row_fault(columns.key_set.keys, step, time_us or 0, tuple(metrics.values())) from None
+        buffer = self._buffer
+        buffer.rows.append((columns, row))
+        buffer.held += columns.row_bytes
+        if buffer.held >= buffer.crowded_at:
+            buffer.crowded()
+
+    def log_metric(self, key: str, value: Any, step: int, time_us: int | None = None) -> None:
+        """A row of one key."""
+        columns = self._columns.get(key)
+        if columns is None:
+            columns = self._learn(key, (key,))
+        try:
+            row = columns.pack(step, time_ns() // 1000 if time_us is None else time_us, value)
+        except struct.error:
+            raise row_fault((key,), step, time_us or 0, (value,)) from None
+        buffer = self._buffer
+        buffer.rows.append((columns, row))
+        buffer.held += columns.row_bytes
+        if buffer.held >= buffer.crowded_at:
+            buffer.crowded()
+
+    def _learn(self, name: tuple[str, ...] | str, keys: tuple[str, ...]) -> Columns:
+        """First use of a key set by this writer."""
+        self._ensure_begun()
+        columns = Columns(self, key_set_of(keys))
+        if len(self._columns) >= _REMEMBERED:
+            self._columns = {}
+        self._columns[name] = columns
+        return columns
+
+    # ---- control records ----
+
+    def create(self, request: run_pb2.CreateRunRequest) -> None:
+        """Create the run. `request` gets its origin here."""
+        with self._lock:
+            request.origin.CopyFrom(self._origin())
+            self._create = request
+            self._append(ingest_pb2.IngestRequest(create_run=request))
+
+    def update(self, status: run_pb2.RunStatus | None = None, end_ms: int | None = None) -> None:
+        """Change status or end time."""
+        with self._lock:
+            request = run_pb2.UpdateRunRequest(run_id=self.run_id, origin=self._origin())
+            if status is not None:
+                request.status = status
+            if end_ms is not None:
+                request.end_ms = end_ms
+            self._append(ingest_pb2.IngestRequest(update_run=request))
+
+    def log_params(self, params: Sequence[read_pb2.Param]) -> None:
+        """Add write-once params."""
+        with self._lock:
+            request = run_pb2.LogParamsRequest(run_id=self.run_id, params=params, origin=self._origin())
+            self._append(ingest_pb2.IngestRequest(log_params=request))
+
+    def set_tags(self, tags: Sequence[read_pb2.Tag]) -> None:
+        """Set tags; the last value of a key wins."""
+        with self._lock:
+            request = run_pb2.SetTagsRequest(run_id=self.run_id, tags=tags, origin=self._origin())
+            self._append(ingest_pb2.IngestRequest(set_tags=request))
+
+    def delete_tags(self, keys: Sequence[str]) -> None:
+        """Delete tags."""
+        with self._lock:
+            request = run_pb2.DeleteTagsRequest(run_id=self.run_id, keys=keys, origin=self._origin())
+            self._append(ingest_pb2.IngestRequest(delete_tags=request))
+
+    def _origin(self) -> envelope_pb2.Origin:
+        self._ensure_begun()
+        origin = envelope_pb2.Origin(writer=self.writer, sequence=self._next_control)
+        self._next_control += 1
+        return origin
+
+    def _append(self, request: ingest_pb2.IngestRequest) -> None:
+        self._buffer.append_control(request.SerializeToString())
+
+    def _ensure_begun(self) -> None:
+        with self._lock:
+            if not self._stale:
+                return
+            self._begin()
+            if self._create is not None:
+                # The parent may not have delivered it yet. It carries the creator's origin,
+                # so whichever copy comes first creates the run and the other changes nothing.
+                self._append(ingest_pb2.IngestRequest(create_run=self._create))
+
+
+def int_step(step: Any) -> int:
+    """Step of a log call: None is 0."""
+    if step is None:
+        return 0
+    try:
+        return int(step.__index__())
+    except AttributeError:
+        raise Invalid(f"step must be an integer, got {step!r:.80}", field="step") from None

@@ -1,0 +1,130 @@
+"""Settings of the SDK, read once from the environment into a frozen value."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rekam.errors import Invalid
+
+DEFAULT_URI = "grpc://127.0.0.1:50051"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says. Sizes are bytes, times seconds."""
+
+    tracking_uri: str = DEFAULT_URI
+    # Where processes keep their spools, a directory each.
+    spool_dir: Path = Path()
+    # Bound of one process' spool on disk.
+    spool_bytes: int = 4 * 1024**3
+    # always: after every write; interval: every spool_fsync_seconds and on flush; never.
+    spool_fsync: str = "interval"
+    spool_fsync_seconds: float = 1.0
+    # Bound of rows in memory that are not in the spool yet.
+    buffer_bytes: int = 64 * 1024**2
+    # What a log call does when the buffer is full because the spool is: block or raise.
+    on_full: str = "block"
+    # Longest time a row waits in memory before it is written to the spool.
+    flush_interval: float = 0.1
+    # How long start_run and set_experiment wait for a server before they go on offline.
+    connect_timeout: float = 5.0
+    # How long flush() and end_run() wait by default, and a query its answer.
+    flush_timeout: float = 60.0
+    # How long the process' exit waits for acknowledgements.
+    exit_timeout: float = 10.0
+    # Defaults of start_run: resume this run, in this experiment, as this rank.
+    run_id: str = ""
+    experiment_name: str = ""
+    experiment_id: str = ""
+    rank: int | None = None
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError("must be a whole number") from None
+        if number < least:
+            raise ValueError(f"must be at least {least}")
+        return number
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("must be a number of seconds") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError("must be a finite number of seconds, 0 or more")
+    return number
+
+
+_VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "REKAM_TRACKING_URI": ("tracking_uri", str),
+    "REKAM_SPOOL_DIR": ("spool_dir", lambda text: Path(text).expanduser().absolute()),
+    "REKAM_SPOOL_BYTES": ("spool_bytes", _at_least(4 * 1024**2)),
+    "REKAM_SPOOL_FSYNC": ("spool_fsync", _one_of("always", "interval", "never")),
+    "REKAM_SPOOL_FSYNC_SECONDS": ("spool_fsync_seconds", _seconds),
+    "REKAM_BUFFER_BYTES": ("buffer_bytes", _at_least(1024**2)),
+    "REKAM_ON_FULL": ("on_full", _one_of("block", "raise")),
+    "REKAM_FLUSH_INTERVAL": ("flush_interval", _seconds),
+    "REKAM_CONNECT_TIMEOUT": ("connect_timeout", _seconds),
+    "REKAM_FLUSH_TIMEOUT": ("flush_timeout", _seconds),
+    "REKAM_EXIT_TIMEOUT": ("exit_timeout", _seconds),
+    "REKAM_RUN_ID": ("run_id", str),
+    "REKAM_EXPERIMENT_NAME": ("experiment_name", str),
+    "REKAM_EXPERIMENT_ID": ("experiment_id", str),
+    # torchrun and its like set RANK.
+    "RANK": ("rank", _at_least(0)),
+    "REKAM_RANK": ("rank", _at_least(0)),
+}
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Settings from `environ`; raises Invalid naming every variable at fault."""
+    values: dict[str, Any] = {"spool_dir": _default_spool_dir(environ)}
+    faults = []
+    for name, (attribute, parse) in _VARIABLES.items():
+        text = environ.get(name, "")
+        if not text:
+            continue
+        try:
+            values[attribute] = parse(text)
+        except ValueError as error:
+            if name != "RANK":  # not ours: whatever else it may mean is no fault of the user
+                faults.append(f"{name} {error}, got {text!r}")
+    if faults:
+        raise Invalid("; ".join(faults), field="environment")
+    return Settings(**values)
+
+
+@cache
+def current() -> Settings:
+    """This process' settings."""
+    return read(os.environ)
+
+
+def _default_spool_dir(environ: Mapping[str, str]) -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "rekam" / "spool"
+    root = environ.get("XDG_CACHE_HOME", "")
+    return (Path(root) if root else Path.home() / ".cache") / "rekam" / "spool"

@@ -1,0 +1,1 @@
+"""The spool: records on disk until the server acknowledged them. Format: docs/spool.md."""
