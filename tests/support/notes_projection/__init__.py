@@ -1,0 +1,1 @@
+"""A tiny projection for tests: every record's text becomes a row of `notes`."""
