@@ -1,0 +1,23 @@
+"""What of experiments can be filtered and sorted."""
+
+from __future__ import annotations
+
+from rekam_runtime.filtering import MATCHING, NULLNESS, ORDERING, Entity, Field, Kind, Schema
+
+EXPERIMENTS = Schema(
+    entities=(
+        Entity(
+            "attribute",
+            ("attributes", "attr", "experiment"),
+            fields=(
+                Field("name", Kind.TEXT, MATCHING),
+                Field("creation_time", Kind.NUMBER, ORDERING),
+                Field("last_update_time", Kind.NUMBER, ORDERING),
+                # Sorts as a number; the request names experiments, a filter does not.
+                Field("experiment_id", Kind.NUMBER, frozenset()),
+            ),
+        ),
+        Entity("tag", ("tags",), any_key=Field("tag", Kind.TEXT, MATCHING | NULLNESS, sortable=False)),
+    ),
+    default="attribute",
+)

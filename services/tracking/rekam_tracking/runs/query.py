@@ -1,0 +1,107 @@
+"""Queries of runs: one by id, or a search with filter, order and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rekam_proto.tracking.v1 import read_pb2, run_pb2
+from rekam_runtime.errors import Invalid
+from rekam_runtime.filtering import parse_filter, parse_order_by, positive_form
+from rekam_runtime.postgres import Connection, Row
+from rekam_tracking.runs.conditions import fragments
+from rekam_tracking.runs.details import fetch_runs
+from rekam_tracking.runs.fields import RUNS
+from rekam_tracking.runs.ordering import phases
+from rekam_tracking.runs.statement import Scope, page_statement
+from rekam_tracking.search.comparing import MAX_BIGINT
+from rekam_tracking.search.keyset import PageToken, decode_token, digest, page_size, row_key
+from rekam_tracking.search.merging import merge_equalities
+
+# Runs with thousands of metrics make large pages: a page ends early, with a token, before
+# its message grows past what a client takes.
+_RUNS_AT_A_TIME = 200
+_MAX_PAGE_BYTES = 32 << 20
+
+LIFECYCLES: dict[int, list[int]] = {
+    read_pb2.LIFECYCLE_VIEW_ACTIVE: [read_pb2.LIFECYCLE_ACTIVE],
+    read_pb2.LIFECYCLE_VIEW_DELETED: [read_pb2.LIFECYCLE_DELETED],
+    read_pb2.LIFECYCLE_VIEW_ALL: [read_pb2.LIFECYCLE_ACTIVE, read_pb2.LIFECYCLE_DELETED],
+}
+
+
+async def get_run(connection: Connection, run_id: str) -> run_pb2.Run | None:
+    """The run, deleted or not, with params, tags and latest metrics."""
+    runs = await fetch_runs(connection, [run_id])
+    return runs[0] if runs else None
+
+
+async def search_runs(
+    connection: Connection, request: run_pb2.SearchRunsRequest
+) -> run_pb2.SearchRunsResponse:
+    """One page. The connection must not be in a transaction: the page is read from one snapshot."""
+    size = page_size(request.page_size)
+    order = parse_order_by(request.order_by, RUNS)
+    tree = parse_filter(request.filter, RUNS)
+    scope = Scope(
+        experiment_ids=_experiment_ids(request.experiment_ids),
+        lifecycles=_lifecycles(request.view),
+        filter=None if tree is None else merge_equalities(positive_form(tree)),
+        order=order,
+    )
+    steps = phases(order)
+    query = digest(
+        sorted(scope.experiment_ids), scope.lifecycles, request.filter, [str(term) for term in order]
+    )
+    start = PageToken(0, ())
+    if request.page_token:
+        start = decode_token(request.page_token, query, [step.columns for step in steps])
+    response = run_pb2.SearchRunsResponse()
+    if not scope.experiment_ids:
+        return response
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        settings = await connection.fetchrow(fragments.settings, scope.metric_keys())
+        assert settings is not None
+        key_ids = dict(zip(settings["keys"], settings["key_ids"], strict=True))
+        live = settings["live"] and bool(scope.metric_keys())
+        found: list[tuple[int, Row]] = []
+        for number in range(start.phase, len(steps)):
+            # One more than the page holds tells whether there is another.
+            wanted = size + 1 - len(found)
+            if wanted == 0:
+                break
+            keys = start.keys if number == start.phase and start.keys else None
+            text, arguments = page_statement(scope, steps[number], keys, wanted, key_ids, live)
+            found += [(number, row) for row in await connection.fetch(text, *arguments)]
+        page = found[:size]
+        filled = 0
+        while filled < len(page) and response.ByteSize() < _MAX_PAGE_BYTES:
+            rows = page[filled : filled + _RUNS_AT_A_TIME]
+            response.runs.extend(await fetch_runs(connection, [row["run_id"].hex for _, row in rows]))
+            filled += len(rows)
+    if filled < len(found):
+        phase, last = page[filled - 1]
+        # The run's id is the row's first column; its sort columns follow.
+        response.next_page_token = PageToken(phase, tuple(row_key(key) for key in list(last)[1:])).encode(
+            query
+        )
+    return response
+
+
+def _experiment_ids(values: Sequence[str]) -> list[int]:
+    ids: dict[int, None] = {}
+    for index, value in enumerate(values):
+        if not (value.isascii() and value.isdigit()):
+            raise Invalid(
+                f"Invalid experiment ID '{value[:80]}'. Experiment ID must be a valid integer.",
+                field=f"experiment_ids[{index}]",
+            )
+        # Longer ones name no experiment.
+        if len(value) < 20 and int(value) <= MAX_BIGINT:
+            ids[int(value)] = None
+    return list(ids)
+
+
+def _lifecycles(view: int) -> list[int]:
+    if view not in LIFECYCLES:
+        raise Invalid(f"view {view} is not known", field="view")
+    return LIFECYCLES[view]

@@ -1,0 +1,33 @@
+-- name: details
+-- Runs in the order asked, each with everything it has: one row per run, so that a page is
+-- one round trip. The latest value of a metric is the greatest of its settled row and of the
+-- rows still being written, by step, then time, then value (NaN as 0).
+SELECT r.run_id, r.experiment_id, r.name, r.user_name, r.status, r.start_ms, r.end_ms, r.lifecycle,
+       r.artifact_uri, p.param_keys, p.param_values, t.tag_keys, t.tag_values,
+       m.metric_keys, m.metric_values, m.metric_steps, m.metric_times
+FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (run_id, position)
+JOIN runs r USING (run_id)
+CROSS JOIN LATERAL (
+    SELECT array_agg(key ORDER BY key) AS param_keys, array_agg(value ORDER BY key) AS param_values
+    FROM params WHERE params.run_id = r.run_id
+) p
+CROSS JOIN LATERAL (
+    SELECT array_agg(key ORDER BY key) AS tag_keys, array_agg(value ORDER BY key) AS tag_values
+    FROM tags WHERE tags.run_id = r.run_id
+) t
+CROSS JOIN LATERAL (
+    SELECT array_agg(key ORDER BY key) AS metric_keys, array_agg(value ORDER BY key) AS metric_values,
+           array_agg(step ORDER BY key) AS metric_steps, array_agg(time_us ORDER BY key) AS metric_times
+    FROM (
+        SELECT DISTINCT ON (key_id) key_id, value, step, time_us
+        FROM (
+            SELECT key_id, value, step, time_us FROM metric_latest WHERE run_id = r.run_id
+            UNION ALL
+            SELECT u.key_id, u.value, l.step, l.time_us
+            FROM metric_live l JOIN key_sets s USING (key_set_id), unnest(s.key_ids, l.values) u (key_id, value)
+            WHERE l.run_id = r.run_id
+        ) points
+        ORDER BY key_id, step DESC, time_us DESC, CASE value WHEN 'NaN' THEN 0 ELSE value END DESC
+    ) latest JOIN metric_keys USING (key_id)
+) m
+ORDER BY asked.position

@@ -1,0 +1,30 @@
+"""Many equalities on one field become one list: a filter that names 10,000 ids is one condition."""
+
+from __future__ import annotations
+
+from rekam_runtime.filtering import And, Comparison, Kind, Operator, Or, Reference
+
+Positive = Comparison | And | Or
+
+
+def merge_equalities(tree: Positive) -> Positive:
+    """`k = 'a' OR k = 'b'` to `k IN ('a', 'b')`, and `k != 'a' AND k != 'b'` to NOT IN."""
+    if isinstance(tree, Comparison):
+        return tree
+    single, listed = (Operator.EQ, Operator.IN) if isinstance(tree, Or) else (Operator.NE, Operator.NOT_IN)
+    values: dict[Reference, list[str]] = {}
+    terms: list[Positive] = []
+    for term in tree.terms:
+        if isinstance(term, Comparison) and term.operator is single and term.reference.kind is Kind.TEXT:
+            assert isinstance(term.value, str)
+            values.setdefault(term.reference, []).append(term.value)
+        else:
+            terms.append(merge_equalities(term))  # type: ignore[arg-type]
+    for reference, equals in values.items():
+        if len(equals) == 1:
+            terms.append(Comparison(reference, single, equals[0]))
+        else:
+            terms.append(Comparison(reference, listed, tuple(dict.fromkeys(equals))))
+    if len(terms) == 1:
+        return terms[0]
+    return Or(tuple(terms)) if isinstance(tree, Or) else And(tuple(terms))
