@@ -1,0 +1,104 @@
+"""Migrations: numbered .sql files, each applied once, in order, in its own transaction.
+
+A package keeps them in its folder `migrations/` as `NNNN_name.sql`, from 0001 without
+gaps. The runtime's own (the tables every projection needs) come first. What was applied is
+recorded with a checksum: a file that was changed afterwards is an error, not a surprise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import re
+from dataclasses import dataclass
+
+import asyncpg
+import structlog
+
+from rekam_runtime.errors import FailedPrecondition
+from rekam_runtime.postgres.pool import Connection, connect
+from rekam_runtime.postgres.statements import Statements
+
+_FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_RUNTIME = "rekam_runtime.postgres"
+_statements = Statements.load("rekam_runtime.postgres", "migrating.sql")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file; source is the package it comes from."""
+
+    source: str
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+async def migrate(url: str, package: str, *, wait_s: float = 15.0) -> list[str]:
+    """Apply what is missing; answers the names applied. Any number of callers, any time."""
+    migrations = [*_read(_RUNTIME), *_read(package)]
+    connection = await connect(url, application_name=f"{package} migrate", wait_s=wait_s)
+    try:
+        await connection.execute(_statements.lock)
+        await connection.execute(_statements.create_ledger)
+        missing = [
+            *await _missing(connection, _RUNTIME, migrations),
+            *await _missing(connection, package, migrations),
+        ]
+        for migration in missing:
+            await _apply(connection, migration)
+    finally:
+        await connection.close()
+    return [migration.name for migration in missing]
+
+
+def _read(package: str) -> list[Migration]:
+    folder = importlib.resources.files(package).joinpath("migrations")
+    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
+    for number, name in enumerate(names, start=1):
+        match = _FILE.fullmatch(name)
+        if match is None or int(match[1]) != number:
+            raise FailedPrecondition(
+                f"migrations of {package}: expected {number:04}_<name>.sql in the place of {name}"
+            )
+    return [
+        Migration(package, number, name, folder.joinpath(name).read_text("utf-8"))
+        for number, name in enumerate(names, start=1)
+    ]
+
+
+async def _missing(connection: Connection, source: str, all_known: list[Migration]) -> list[Migration]:
+    """Migrations of one source that the database lacks, having checked those it has."""
+    known = {migration.number: migration for migration in all_known if migration.source == source}
+    for row in await connection.fetch(_statements.applied, source):
+        migration = known.pop(row["number"], None)
+        if migration is None:
+            raise FailedPrecondition(
+                f"migrations of {source}: the database has {row['name']}, which this version does not know: "
+                "it was migrated by a newer one"
+            )
+        if migration.checksum != row["checksum"]:
+            raise FailedPrecondition(
+                f"migrations of {source}: {migration.name} was changed after it was applied; "
+                "restore it and write a new migration"
+            )
+    return list(known.values())
+
+
+async def _apply(connection: Connection, migration: Migration) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await connection.execute(
+                _statements.record, migration.source, migration.number, migration.name, migration.checksum
+            )
+    except asyncpg.PostgresError as error:
+        raise FailedPrecondition(
+            f"migration {migration.source}/{migration.name} cannot be applied: {error}"
+        ) from error
+    _log.info("migration.applied", source=migration.source, name=migration.name)

@@ -1,0 +1,1 @@
+"""gRPC: servers, channels, errors as status, forwarding of what need not be decoded."""
