@@ -65,9 +65,7 @@ def test_a_name_is_taken_by_active_and_deleted_alike() -> None:
 def test_ensure_creates_once() -> None:
     story = Story()
     story.take(command.ensure(story.catalog, name="a", artifact_location="", tags={}, root=ROOT, now_ms=3))
-    assert (
-        command.ensure(story.catalog, name="a", artifact_location="", tags={}, root=ROOT, now_ms=3) is None
-    )
+    assert command.ensure(story.catalog, name="a", artifact_location="", tags={}, root=ROOT, now_ms=3) is None
 
 
 def test_a_rename_frees_the_old_name() -> None:

@@ -69,7 +69,7 @@ def test_a_broken_rule_names_the_field_and_the_rule(
 def test_what_keeps_the_rules_passes() -> None:
     names = {"k" * 250: "v" * 6_000, "Lernrate/größe: 1.0-α": "", "a": "'\";--\n\u2603"}
     assert rules.params(Param(key=key, value=value) for key, value in names.items()) == names
-    rules.experiment_name("Robert'); DROP TABLE \"runs\"; -- ☃")
+    rules.experiment_name('Robert\'); DROP TABLE "runs"; -- ☃')
     rules.artifact_location("s3://bucket/path?versionId=1")
     rules.artifact_location("")
 

@@ -56,6 +56,7 @@ class Story:
         event = command.create(
             self.state,
             run_id=RUN,
+            experiment_id="1",
             experiment=self.experiment,
             name=name,
             user="u",
@@ -107,7 +108,11 @@ def created(**how: object) -> Story:
 
 def test_a_run_starts_running_with_its_name_as_a_tag() -> None:
     state = created(name="fox").state
-    assert (state.name, state.tags, state.status) == ("fox", {RUN_NAME_TAG: "fox"}, run_pb2.RUN_STATUS_RUNNING)
+    assert (state.name, state.tags, state.status) == (
+        "fox",
+        {RUN_NAME_TAG: "fox"},
+        run_pb2.RUN_STATUS_RUNNING,
+    )
     assert state.artifact_uri == f"mlflow-artifacts:/1/{RUN}/artifacts"
 
 
@@ -148,6 +153,7 @@ def test_no_run_in_a_missing_or_deleted_experiment() -> None:
         command.create(
             RunState(),
             run_id=RUN,
+            experiment_id="1",
             experiment=None,
             name="n",
             user="",
@@ -212,7 +218,9 @@ def test_every_write_to_a_deleted_run_is_refused() -> None:
         lambda: story.update(end_ms=1),
     ]
     for write in writes:
-        with pytest.raises(FailedPrecondition, match="must be in the 'active' state. Current state is deleted"):
+        with pytest.raises(
+            FailedPrecondition, match="must be in the 'active' state. Current state is deleted"
+        ):
             write()
     assert story.restore()
     assert not story.restore()
@@ -295,7 +303,9 @@ ENTRIES = st.dictionaries(KEYS, st.sampled_from(["1", "2"]), max_size=3)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["params", "tags", "drop tags"]), ENTRIES),
-        st.tuples(st.just("rename"), st.dictionaries(st.sampled_from("xy"), st.just(""), min_size=1, max_size=1)),
+        st.tuples(
+            st.just("rename"), st.dictionaries(st.sampled_from("xy"), st.just(""), min_size=1, max_size=1)
+        ),
         st.tuples(
             st.sampled_from(["delete", "restore", "delete experiment", "restore experiment"]), st.just({})
         ),

@@ -108,7 +108,9 @@ class Tags:
     def over(self, created_with: Iterable[read_pb2.Tag]) -> list[read_pb2.Tag]:
         """The tags as they are now, sorted by key."""
         merged = {tag.key: tag.value for tag in created_with} | self.changed
-        return [read_pb2.Tag(key=key, value=value) for key, value in sorted(merged.items()) if value is not None]
+        return [
+            read_pb2.Tag(key=key, value=value) for key, value in sorted(merged.items()) if value is not None
+        ]
 
 
 def create(
@@ -155,9 +157,7 @@ def _created(
     )
 
 
-def rename(
-    catalog: Catalog, id: str, name: str, *, now_ms: int
-) -> experiment_pb2.ExperimentRenamed | None:
+def rename(catalog: Catalog, id: str, name: str, *, now_ms: int) -> experiment_pb2.ExperimentRenamed | None:
     experiment = find(catalog, id).experiment
     if experiment.lifecycle == read_pb2.LIFECYCLE_DELETED:
         raise FailedPrecondition("Cannot rename a non-active experiment.", field="experiment_id")
@@ -190,9 +190,7 @@ def set_tags(entry: Entry, tags: Mapping[str, str]) -> experiment_pb2.Experiment
     )
 
 
-def delete_tags(
-    entry: Entry, own: Tags, keys: Iterable[str]
-) -> experiment_pb2.ExperimentTagsDeleted | None:
+def delete_tags(entry: Entry, own: Tags, keys: Iterable[str]) -> experiment_pb2.ExperimentTagsDeleted | None:
     """entry: from `find_active`. Keys that are not set are passed over."""
     present = {tag.key for tag in own.over(entry.experiment.tags)}
     found = [key for key in dict.fromkeys(keys) if key in present]

@@ -102,6 +102,7 @@ def create(
     state: RunState,
     *,
     run_id: str,
+    experiment_id: str,
     experiment: Standing | None,
     name: str,
     user: str,
@@ -110,13 +111,16 @@ def create(
     params: Mapping[str, str],
     origin: Origin | None,
 ) -> run_pb2.RunCreated | None:
-    """name: as chosen by `choose_name`. Nothing when the origin's writer created this run before."""
+    """experiment: None when there is none of this id; name: from `choose_name`.
+
+    Nothing when the origin's writer created this run before.
+    """
     if state.run_id:
         if origin is not None and origin.writer == state.creator:
             return None
         raise AlreadyExists(f"Run with id={run_id} already exists", field="run_id")
     if experiment is None:
-        raise NotFound("No Experiment with this id exists", field="experiment_id")
+        raise NotFound(f"No Experiment with id={experiment_id} exists", field="experiment_id")
     if experiment.lifecycle == read_pb2.LIFECYCLE_DELETED:
         raise FailedPrecondition(
             f"The experiment {experiment.experiment_id} must be in the 'active' state. Current state is deleted.",

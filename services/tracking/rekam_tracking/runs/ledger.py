@@ -64,6 +64,7 @@ class Runs:
             lambda state: command.create(
                 state,
                 run_id=run_id,
+                experiment_id=experiment_id,
                 experiment=experiment,
                 name=chosen,
                 user=user,
