@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from prometheus_client import REGISTRY
 
 from rekam_runtime.errors import DeadlineExceeded, NotFound, Quarantine
 from rekam_runtime.eventlog.jetstream import JetStreamLog
@@ -106,6 +107,10 @@ async def projected(pool: Pool, target: int) -> None:
 async def notes(pool: Pool) -> list[tuple[int, str]]:
     rows = await pool.fetch("SELECT position, text FROM notes ORDER BY position, text")
     return [(row["position"], row["text"]) for row in rows]
+
+
+def metric(name: str) -> float:
+    return REGISTRY.get_sample_value(name, {"stream": STREAM}) or 0.0
 
 
 def numbered(first: int, last: int) -> list[tuple[int, str]]:
@@ -243,12 +248,15 @@ async def test_a_poison_record_is_set_aside_and_the_rest_goes_on(
 
 async def test_many_poison_records_are_all_set_aside(log: EventLog, pool: Pool) -> None:
     bad = {1, 2, 17, 40, 64}
+    counted = metric("rekam_projection_quarantined_total")
     await append(log, *("forbidden" if n in bad else f"n{n}" for n in range(1, 65)))
     async with running(projector(log, pool)):
         await projected(pool, 64)
     assert await notes(pool) == [note for note in numbered(1, 64) if note[0] not in bad]
     rows = await pool.fetch("SELECT position FROM quarantine ORDER BY position")
     assert {row["position"] for row in rows} == bad
+    assert metric("rekam_projection_quarantined_total") == counted + len(bad)
+    assert metric("rekam_projection_position") == 64
 
 
 async def test_what_was_rolled_back_is_forgotten(log: EventLog, pool: Pool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rekam_runtime.eventlog.port import Follower, Record
@@ -26,9 +27,19 @@ class Nudges:
 
     def __init__(self) -> None:
         self._wanted = 0
+        self._grown = asyncio.Event()
 
     def want(self, position: int) -> None:
-        self._wanted = max(self._wanted, position)
+        if position > self._wanted:
+            self._wanted = position
+            self._grown.set()
+
+    async def next(self, wait_s: float) -> None:
+        """Return when somebody wants more than before, at the latest after wait_s."""
+        self._grown.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._grown.wait()
 
     def met_by(self, after: int, position: int) -> bool:
         """Whether a batch from past `after` to `position` has what somebody waits for."""
@@ -42,16 +53,26 @@ async def next_batch(follower: Follower, limits: BatchLimits, nudges: Nudges, af
         records = await follower.fetch(limits.max_records, limits.max_bytes, 5.0)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + limits.max_wait_s
-    size = sum(len(record.data) for record in records)
+    size = _size(records)
+
+    async def more() -> list[Record]:
+        return await follower.fetch(limits.max_records - len(records), limits.max_bytes - size, 0)
+
     while size < limits.max_bytes and len(records) < limits.max_records:
         left_s = deadline - loop.time()
         if left_s <= 0 or nudges.met_by(after, records[-1].position):
             break
-        more = await follower.fetch(
-            limits.max_records - len(records), limits.max_bytes - size, min(left_s, limits.idle_s)
-        )
-        if not more:
+        found = await more()
+        if not found:
+            # The follower goes on buffering; a nudge ends the pause.
+            await nudges.next(min(left_s, limits.idle_s))
+            found = await more()
+        if not found:
             break
-        records += more
-        size += sum(len(record.data) for record in more)
+        records += found
+        size += _size(found)
     return records
+
+
+def _size(records: list[Record]) -> int:
+    return sum(len(record.data) for record in records)
