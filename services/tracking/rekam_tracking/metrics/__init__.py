@@ -1,0 +1,1 @@
+"""Metrics: points as they arrive, as they are stored and as they are read."""
