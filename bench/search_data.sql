@@ -1,6 +1,5 @@
--- Rows of many ended runs, made where they are needed: $1 the experiment, $2 the number of
--- the first run and $3 of the last. All is a function of the run's number, so every fill
--- of the same size is equal.
+-- Rows of many runs, made where they are needed: $1 the experiment, $2 the number of the
+-- first run and $3 of the last.
 
 -- name: experiment
 INSERT INTO experiments (experiment_id, name, artifact_location, created_ms, updated_ms)
@@ -69,3 +68,6 @@ SELECT md5($1::bigint::text || '/' || n)::uuid, key_set_id, 500, (1700000000000 
        ARRAY(SELECT abs(hashint8(n * 32 + key_id) % 1000003) / 1000003.0
              FROM unnest(key_ids) WITH ORDINALITY u (key_id, ordinal) ORDER BY ordinal)
 FROM generate_series($2::bigint, $3::bigint) n, keys
+
+-- name: analyze
+ANALYZE
