@@ -1,0 +1,56 @@
+"""Reset: empties a running stack's log, projections and blobs, and leaves it as new.
+
+The order matters. First the gateway ends its ingest streams, so that nothing is appended
+any more; then the log is purged; then the projections are emptied and take the log's end
+as their position; then `serve` forgets what it has folded and appends the Default
+experiment again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from rekam_local import probe
+from rekam_local.errors import StackError
+from rekam_local.ports import LOOPBACK
+from rekam_local.services import Service
+from rekam_local.supervisor import Stack
+from rekam_runtime.eventlog.jetstream.log import JetStreamLog
+from rekam_runtime.eventlog.shards import points_stream
+
+_TIMEOUT_S = 20.0
+
+
+async def empty(stack: Stack) -> None:
+    """Empty the stack; returns when it can be read and written again."""
+    blobs = asyncio.create_task(stack.seaweed.empty())
+    try:
+        by_name = {service.name: service for service in stack.services}
+        await _reset(by_name["gateway"])
+        await _purge(stack)
+        await _reset(by_name["tracking-project"])
+        await asyncio.gather(
+            *(_reset(by_name[name]) for name in ("tracking-serve", "artifacts-serve", "registry-serve"))
+        )
+        await blobs
+    finally:
+        blobs.cancel()
+
+
+async def _purge(stack: Stack) -> None:
+    log = await JetStreamLog.connect(stack.nats.url, "rekam reset")
+    try:
+        shards = [points_stream(shard) for shard in range(stack.options.shards)]
+        for stream in ("REKAM_TRACKING", "REKAM_TRACKING_QUARANTINE", *shards):
+            await log.purge(stream)
+    finally:
+        await log.close()
+
+
+async def _reset(service: Service) -> None:
+    answer = await probe.call("POST", LOOPBACK, service.ops_port, "/reset", timeout_s=_TIMEOUT_S)
+    if answer is None:
+        raise StackError(f"{service.name} does not answer")
+    if answer.status >= 300:
+        text = answer.body.decode(errors="replace").strip()
+        raise StackError(f"{service.name} refused to reset: {answer.status} {text}")
