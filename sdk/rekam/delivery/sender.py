@@ -115,10 +115,10 @@ class Sender:
                 self._parked = False
                 if self._closed:
                     return False
-            if self._spool.outstanding or self._until_empty:
-                return True
             with self._spool.changed:
-                if not self._spool.outstanding and not self._disturbed:
+                if self._spool.outstanding or self._until_empty:
+                    return True
+                if not self._disturbed:
                     self._spool.changed.wait()
 
     def _stream(self) -> bool:
