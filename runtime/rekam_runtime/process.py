@@ -1,0 +1,89 @@
+"""A service process: one event loop, told to stop by SIGTERM or SIGINT, with a useful exit status.
+
+0  it did what it had to, or stopped when told to
+1  it failed, said why in one line of its log, and may be started again
+2  its settings are wrong: starting it again changes nothing
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import structlog
+import uvloop
+
+from rekam_runtime.errors import RekamError
+from rekam_runtime.settings import SettingsError
+
+_log = structlog.get_logger(__name__)
+# Less than a supervisor waits (10 s here, 30 s on Kubernetes) before it kills.
+_DRAIN_S = 8.0
+
+Main = Callable[[asyncio.Event], Awaitable[None]]
+
+
+def run(main: Main, *, drain_s: float = _DRAIN_S) -> NoReturn:
+    """Run `main` and exit; it gets the event that is set when the process is to stop.
+
+    drain_s: how long it may take to return after that; then it is cancelled. A second
+    signal cancels it at once.
+    """
+    sys.exit(_status(main, drain_s))
+
+
+async def until(stop: asyncio.Event, *work: asyncio.Task[None]) -> None:
+    """Wait for the stop; work that ends before it is a failure, and raised."""
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait({stopped, *work}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+    for task in done - {stopped}:
+        task.result()
+        raise RuntimeError(f"{task.get_name()} ended by itself")
+
+
+def _status(main: Main, drain_s: float) -> int:
+    try:
+        return uvloop.run(_supervise(main, drain_s))
+    except SettingsError as error:
+        # Logging is set up by settings, so there is none yet.
+        sys.stderr.write("\n".join(["The settings are wrong:", *error.faults, ""]))
+        return 2
+    except RekamError as error:
+        _log.error("process.failed", error=error.message)
+    except Exception as error:  # noqa: BLE001  # the last place that can say it
+        _log.error("process.failed", error=f"{type(error).__name__}: {error}", exc_info=error)
+    return 1
+
+
+async def _supervise(main: Main, drain_s: float) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    hurry = asyncio.Event()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():
+            hurry.set()
+        else:
+            _log.info("process.stopping", signal=number.name)
+            loop.call_later(drain_s, hurry.set)
+            stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    working = asyncio.ensure_future(main(stop))
+    hurried = asyncio.create_task(hurry.wait())
+    await asyncio.wait({working, hurried}, return_when=asyncio.FIRST_COMPLETED)
+    hurried.cancel()
+    if not working.done():
+        working.cancel()
+        await asyncio.wait({working}, timeout=1.0)
+        _log.error("process.failed", error=f"did not stop within {drain_s:g} s, or was told twice")
+        return 1
+    working.result()
+    return 0
