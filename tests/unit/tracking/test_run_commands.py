@@ -218,9 +218,7 @@ def test_every_write_to_a_deleted_run_is_refused() -> None:
         lambda: story.update(end_ms=1),
     ]
     for write in writes:
-        with pytest.raises(
-            FailedPrecondition, match="must be in the 'active' state. Current state is deleted"
-        ):
+        with pytest.raises(FailedPrecondition, match="must be in the 'active' state"):
             write()
     assert story.restore()
     assert not story.restore()

@@ -123,7 +123,8 @@ def create(
         raise NotFound(f"No Experiment with id={experiment_id} exists", field="experiment_id")
     if experiment.lifecycle == read_pb2.LIFECYCLE_DELETED:
         raise FailedPrecondition(
-            f"The experiment {experiment.experiment_id} must be in the 'active' state. Current state is deleted.",
+            f"The experiment {experiment.experiment_id} must be in the 'active' state. "
+            "Current state is deleted.",
             field="experiment_id",
         )
     return run_pb2.RunCreated(

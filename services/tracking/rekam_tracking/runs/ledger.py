@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from google.protobuf.message import Message
 
-from rekam_proto.event.v1.envelope_pb2 import Origin
 from rekam_proto.tracking.v1 import run_pb2
 from rekam_runtime.errors import NotFound, Retry
 from rekam_runtime.eventlog.port import EventLog
@@ -80,7 +79,7 @@ class Runs:
     async def _experiment_for(
         self, aggregate: Aggregate[RunState], id: str, name: str, cause: Cause
     ) -> Standing | None:
-        """The experiment of a creation; None when there is none (which does not matter to a run that is there)."""
+        """The experiment of a creation; None when there is none, which matters only to a new run."""
         await self._experiments.catch_up()
         if id:
             return self._experiments.standing(id)

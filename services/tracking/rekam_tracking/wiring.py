@@ -1,0 +1,135 @@
+"""The only module that builds adapters: what each role is made of, from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from rekam_proto.tracking.v1 import experiment_pb2_grpc, run_pb2_grpc
+from rekam_runtime.eventlog.jetstream import JetStreamLog
+from rekam_runtime.eventlog.port import EventLog
+from rekam_runtime.eventlog.shards import points_streams
+from rekam_runtime.postgres import Pool, connect_pool
+from rekam_runtime.projection import FreshReads, Projector, quarantine_stream
+from rekam_runtime.rpc.server import Service
+from rekam_tracking import control, emptying, events
+from rekam_tracking.experiments.catalog import Experiments
+from rekam_tracking.experiments.rpc import ExperimentServicer
+from rekam_tracking.reads import Reads
+from rekam_tracking.runs.ledger import Runs
+from rekam_tracking.runs.rpc import RunServicer
+from rekam_tracking.settings import ProjectSettings, ServeSettings
+
+_MB = 1024 * 1024
+_SERVE_CONNECTIONS = 8
+_PROJECT_CONNECTIONS = 4
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role's parts, connected.
+
+    readiness: what is not ready, as text.
+    reset: forgets everything, after the log was emptied.
+    work: what goes on until the process stops, by name.
+    """
+
+    readiness: Callable[[], Awaitable[list[str]]]
+    reset: Callable[[], Awaitable[None]]
+    services: list[Service] = field(default_factory=list)
+    work: dict[str, Coroutine[None, None, None]] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
+    """Commands, decided against the log, and queries of the projection."""
+    async with (
+        _connected(settings, "serve", _SERVE_CONNECTIONS) as (log, pool),
+        FreshReads(log, pool) as fresh,
+    ):
+        reads = Reads(pool, fresh, points_shards=settings.points_shards, deadline_s=settings.read_deadline_s)
+        experiments = Experiments(log, settings.artifact_root)
+        runs = Runs(log, experiments, max_weight=settings.kept_runs_mb * _MB)
+        await experiments.start()
+
+        async def readiness() -> list[str]:
+            return _log_faults(log)
+
+        async def reset() -> None:
+            runs.forget()
+            await experiments.reset()
+
+        yield Role(
+            readiness,
+            reset,
+            services=[
+                Service(
+                    "rekam_proto.tracking.v1.ExperimentService",
+                    lambda server: experiment_pb2_grpc.add_ExperimentServiceServicer_to_server(
+                        ExperimentServicer(experiments, reads), server
+                    ),
+                ),
+                Service(
+                    "rekam_proto.tracking.v1.RunService",
+                    lambda server: run_pb2_grpc.add_RunServiceServicer_to_server(
+                        RunServicer(runs, reads), server
+                    ),
+                ),
+            ],
+        )
+
+
+@asynccontextmanager
+async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
+    """The control stream and the points streams into Postgres."""
+    connections = _PROJECT_CONNECTIONS + settings.points_shards
+    async with _connected(settings, "project", connections) as (log, pool):
+        projectors = {
+            events.STREAM: Projector(
+                log, pool, stream=events.STREAM, service=events.SERVICE, apply=control.apply
+            )
+        }
+
+        async def readiness() -> list[str]:
+            idle = [name for name, projector in projectors.items() if not projector.running]
+            return [*_log_faults(log), *(f"{name} is not projected" for name in idle)]
+
+        async def reset() -> None:
+            await emptying.empty(pool, log, projectors)
+
+        yield Role(
+            readiness,
+            reset,
+            work={f"projector of {name}": projector.run() for name, projector in projectors.items()},
+        )
+
+
+@asynccontextmanager
+async def _connected(
+    settings: ProjectSettings, role: str, connections: int
+) -> AsyncIterator[tuple[JetStreamLog, Pool]]:
+    """The log, with every stream of the service there, and the database."""
+    name = f"rekam {events.SERVICE} {role}"
+    log = await JetStreamLog.connect(settings.nats_url.reveal(), name)
+    try:
+        await _ensure_streams(log, settings)
+        pool = await connect_pool(settings.postgres_url.reveal(), max_size=connections, application_name=name)
+        try:
+            yield log, pool
+        finally:
+            await pool.close()
+    finally:
+        await log.close()
+
+
+async def _ensure_streams(log: EventLog, settings: ProjectSettings) -> None:
+    replicas = settings.stream_replicas
+    await log.ensure(events.control_stream(replicas))
+    await log.ensure(quarantine_stream(events.SERVICE, replicas=replicas))
+    for stream in points_streams(settings.points_shards, replicas=replicas):
+        await log.ensure(stream)
+
+
+def _log_faults(log: JetStreamLog) -> list[str]:
+    return [] if log.connected else ["the event log is not connected"]
