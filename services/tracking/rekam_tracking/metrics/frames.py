@@ -1,77 +1,113 @@
-"""Frames out of the log, as numpy views over the bytes that came."""
+"""Records of a points stream to frames: checked, numbers left as bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
-import numpy as np
 from google.protobuf.message import DecodeError
-from numpy.typing import NDArray
 
 from rekam_proto.event.v1.envelope_pb2 import Envelope
-from rekam_proto.ingest.v1 import points_pb2, views_pb2
+from rekam_proto.ingest.v1 import ingest_pb2, points_pb2, views_pb2
+from rekam_runtime import names
 from rekam_runtime.errors import Quarantine
+from rekam_runtime.eventlog.envelope import type_name
 from rekam_runtime.eventlog.port import Record
 
-EVENT_TYPE = points_pb2.PointsAppended.DESCRIPTOR.full_name
-SCHEMA_VERSION = 1
 WORD = 8
+_SCHEMA_VERSION = 1
+_MAX_SEQUENCE = 2**63 - 2  # the end of a range in Postgres is one more
+_EVENT = type_name(points_pb2.PointsAppended)
 
 
-@dataclass(slots=True)
-class StoredFrame:
-    """n rows; `values` has the K columns one after the other, checked against K when it is known."""
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """n rows by K keys of one writer; arrays are little-endian bytes, values key by key."""
 
-    run_id: UUID
+    run_id: bytes
     writer: str
     rank: int | None
     sequence: int
     key_set: bytes
-    steps: NDArray[np.int64]
-    times_us: NDArray[np.int64]
-    values: NDArray[np.float64]
+    rows: int
+    steps: bytes
+    times_us: bytes
+    values: bytes
 
 
-def read(records: Sequence[Record]) -> tuple[dict[bytes, Sequence[str]], list[StoredFrame]]:
-    """Key sets defined and frames, in order; raises Quarantine for what cannot be read."""
-    defined: dict[bytes, Sequence[str]] = {}
-    frames: list[StoredFrame] = []
+@dataclass(slots=True)
+class PointBatch:
+    """What records add up to. key_sets: keys by hash, those announced in these records."""
+
+    frames: list[Frame]
+    key_sets: dict[bytes, Sequence[str]]
+
+
+def decode(records: Iterable[Record]) -> PointBatch:
+    """Read records; raises Quarantine when one of them is malformed."""
+    batch = PointBatch([], {})
     for record in records:
-        for part in _parts(record):
-            if part.HasField("key_set"):
-                defined[part.key_set.hash] = list(part.key_set.keys)
-            elif part.HasField("frame"):
-                frames.append(_frame(part.frame, record.position))
-    return defined, frames
+        try:
+            _add(batch, record.data)
+        except DecodeError as error:
+            raise Quarantine(f"record {record.position} cannot be read: {error}") from error
+    return batch
 
 
-def _parts(record: Record) -> Sequence[views_pb2.PointRecordView]:
-    try:
-        envelope = Envelope.FromString(record.data)
-        if envelope.type != EVENT_TYPE or envelope.schema_version > SCHEMA_VERSION:
-            raise Quarantine(
-                f"record {record.position} is {envelope.type!r} version {envelope.schema_version}, "
-                f"known is {EVENT_TYPE} up to {SCHEMA_VERSION}"
-            )
-        return views_pb2.PointsAppendedView.FromString(envelope.payload).records
-    except DecodeError as error:
-        raise Quarantine(f"record {record.position} cannot be read: {error}") from error
+def key_set_hash(keys: Iterable[str]) -> bytes:
+    """Name of a key set: see KeySet.hash."""
+    digest = hashlib.sha256()
+    for key in keys:
+        encoded = key.encode()
+        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    return digest.digest()[:16]
 
 
-def _frame(view: views_pb2.StoredFrameView, position: int) -> StoredFrame:
+def _add(batch: PointBatch, data: bytes) -> None:
+    envelope = Envelope.FromString(data)
+    if envelope.type != _EVENT:
+        raise Quarantine(f"a points stream has events {_EVENT}, this one is {envelope.type!r}")
+    if envelope.schema_version > _SCHEMA_VERSION:
+        raise Quarantine(
+            f"{_EVENT} has schema version {envelope.schema_version}, known is {_SCHEMA_VERSION}"
+        )
+    for record in views_pb2.PointsAppendedView.FromString(envelope.payload).records:
+        match record.WhichOneof("body"):
+            case "frame":
+                batch.frames.append(_frame(record.frame))
+            case "key_set":
+                _check_key_set(record.key_set)
+                batch.key_sets[record.key_set.hash] = record.key_set.keys
+            case _:
+                raise Quarantine("a point record is neither a key set nor a frame")
+
+
+def _check_key_set(key_set: ingest_pb2.KeySet) -> None:
+    if key_set.hash != key_set_hash(key_set.keys):
+        raise Quarantine("key_set.hash is not that of the keys")
+    if not key_set.keys or len(set(key_set.keys)) != len(key_set.keys):
+        raise Quarantine("a key set has at least one key, and no key twice")
+    for key in key_set.keys:
+        if fault := names.key_fault(key):
+            raise Quarantine(f"key_set.keys: {fault}")
+
+
+def _frame(view: views_pb2.StoredFrameView) -> Frame:
+    run_id, writer, sequence = view.run_id, view.writer, view.sequence
     steps, times_us, values = view.steps, view.times_us, view.values
-    fits = len(steps) % WORD == 0 and len(steps) == len(times_us) and steps and len(values) % len(steps) == 0
-    if not fits or len(view.run_id) != 16 or not view.writer or not 0 < view.sequence < 2**63:
-        raise Quarantine(f"record {position} has a frame that does not fit together")
-    return StoredFrame(
-        run_id=UUID(bytes=view.run_id),
-        writer=view.writer,
-        rank=view.rank if view.HasField("rank") else None,
-        sequence=view.sequence,
-        key_set=view.key_set,
-        steps=np.frombuffer(steps, "<i8"),
-        times_us=np.frombuffer(times_us, "<i8"),
-        values=np.frombuffer(values, "<f8"),
-    )
+    rows, rest = divmod(len(steps), WORD)
+    if len(run_id) != 16:
+        raise Quarantine(f"frame.run_id has 16 bytes, this one has {len(run_id)}")
+    if fault := names.writer_fault(writer):
+        raise Quarantine(f"frame.writer: {fault}")
+    if not 1 <= sequence <= _MAX_SEQUENCE:
+        raise Quarantine(f"frame.sequence is 1 to {_MAX_SEQUENCE}, this one is {sequence}")
+    if rest or not rows:
+        raise Quarantine(f"frame.steps: {len(steps)} bytes are no steps")
+    if len(times_us) != rows * WORD:
+        raise Quarantine(f"frame.times_us: {rows} rows with {len(times_us)} bytes of times")
+    if not values or len(values) % (rows * WORD):
+        raise Quarantine(f"frame.values: {len(values)} bytes are no whole columns of {rows} rows")
+    rank = view.rank if view.HasField("rank") else None
+    return Frame(run_id, writer, rank, sequence, view.key_set, rows, steps, times_us, values)

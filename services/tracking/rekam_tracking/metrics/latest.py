@@ -1,31 +1,52 @@
-"""Which point of a metric is the latest: greatest step, then time, then value (NaN as 0)."""
+"""The latest row of a block of points: greatest step, then time, then value by value. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from rekam_tracking.metrics.chunks import Columns, Float64s
 
 
 @dataclass(frozen=True, slots=True)
 class LatestRow:
-    """Latest values of all K keys of a key set, which share step and time."""
+    """One row for all keys of a key set."""
 
     step: int
     time_us: int
-    values: NDArray[np.float64]
+    values: Float64s
 
 
-def latest_row(
-    steps: NDArray[np.int64], times_us: NDArray[np.int64], values: NDArray[np.float64]
-) -> LatestRow:
-    """Of n rows; values is K x n."""
-    if len(steps) == 1 or (steps[-1] > steps[:-1]).all():
-        return LatestRow(int(steps[-1]), int(times_us[-1]), values[:, -1])
-    step = steps.max()
-    time_us = times_us[steps == step].max()
-    rows = np.flatnonzero((steps == step) & (times_us == time_us))
-    tied = values[:, rows]
-    best = np.where(np.isnan(tied), 0.0, tied).argmax(axis=1)
-    return LatestRow(int(step), int(time_us), tied[np.arange(len(tied)), best])
+def latest_of(blocks: Iterable[Columns]) -> LatestRow:
+    """The latest row of at least one block; of rows with the same step and time the greater
+    value counts, key by key, NaN as 0, and the first of equals stays."""
+    rows = [_latest_row(block) for block in blocks]
+    latest = rows[0]
+    for row in rows[1:]:
+        place, best = (row.step, row.time_us), (latest.step, latest.time_us)
+        if place > best:
+            latest = row
+        elif place == best:
+            latest = LatestRow(*best, _greater(latest.values, row.values))
+    return latest
+
+
+def _latest_row(block: Columns) -> LatestRow:
+    step = block.steps.max()
+    rows = np.flatnonzero(block.steps == step)
+    time_us = block.times_us[rows].max()
+    rows = rows[block.times_us[rows] == time_us]
+    values = block.values[:, rows[0]]
+    for row in rows[1:]:
+        values = _greater(values, block.values[:, row])
+    return LatestRow(int(step), int(time_us), values)
+
+
+def _greater(before: Float64s, after: Float64s) -> Float64s:
+    return np.where(_comparable(after) > _comparable(before), after, before)
+
+
+def _comparable(values: Float64s) -> Float64s:
+    return np.where(np.isnan(values), 0.0, values)

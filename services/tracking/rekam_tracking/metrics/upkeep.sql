@@ -22,14 +22,15 @@ WITH ended AS (
 SELECT count(*) FROM ended
 
 -- name: crowded
--- A series with many small chunks.
-SELECT run_id, key_set_id, writer FROM metric_chunks WHERE rows < 1024
+-- Series with many small chunks: few rows, and few bytes (a wide key set has few rows for ever).
+SELECT run_id, key_set_id, writer FROM metric_chunks WHERE rows < 1024 AND octet_length("values") < 1048576
 GROUP BY run_id, key_set_id, writer HAVING count(*) >= $1 ORDER BY count(*) DESC LIMIT $2
 
 -- name: take_small
 WITH small AS (
     SELECT chunk_id, octet_length("values") AS size FROM metric_chunks
     WHERE run_id = $1 AND key_set_id = $2 AND writer = $3 AND rows < 1024
+        AND octet_length("values") < 1048576
     ORDER BY chunk_id LIMIT $4 FOR UPDATE SKIP LOCKED
 ), bounded AS (
     SELECT chunk_id FROM (SELECT chunk_id, sum(size) OVER (ORDER BY chunk_id) AS total FROM small) AS summed
