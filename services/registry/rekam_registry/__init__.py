@@ -1,0 +1,1 @@
+"""The registry service: registered models, their versions, stages and aliases."""

@@ -1,0 +1,2 @@
+-- The service's stream, of which nothing is projected yet.
+INSERT INTO projection_position (stream, position) VALUES ('REKAM_REGISTRY', 0);
