@@ -39,10 +39,12 @@ class IngestService:
         )
         return grpc.method_handlers_generic_handler(SERVICE, {"Ingest": ingest})
 
-    def end_streams(self, reason: str) -> None:
-        """Answer what was read, then end every stream with UNAVAILABLE."""
+    async def drain(self, reason: str) -> None:
+        """Answer what was read, then end every stream with UNAVAILABLE; returns when all have ended."""
         for session in self._sessions:
             session.end(Retry(reason))
+        for session in list(self._sessions):
+            await session.closed.wait()
 
     async def _ingest(
         self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
@@ -55,4 +57,5 @@ class IngestService:
                 yield answer
         finally:
             self._sessions.discard(session)
+            session.closed.set()
             telemetry.streams.dec()

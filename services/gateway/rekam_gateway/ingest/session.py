@@ -77,6 +77,7 @@ class Session:
         self._last_id = 0
         self._ended: Exception | None = None  # why no more is read; None while reading
         self._reader: asyncio.Task[None] | None = None
+        self.closed = asyncio.Event()  # set by whoever runs the session, when it is over
 
     async def answers(self, requests: AsyncIterable[bytes]) -> AsyncIterator[ingest_pb2.IngestResponse]:
         """Answers to serialized IngestRequests, until the client ends or the stream breaks.

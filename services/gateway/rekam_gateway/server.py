@@ -1,0 +1,33 @@
+"""The gateway as a process: from settings to a running server, and down again in order."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from rekam_gateway import wiring
+from rekam_gateway.settings import Settings
+from rekam_runtime.ops import OpsServer
+from rekam_runtime.rpc.server import build_server
+from rekam_runtime.telemetry import configure_logging
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Take in, forward and answer until the stop."""
+    configure_logging("gateway", "serve", settings.log_format, settings.log_level)
+    async with wiring.connected(settings) as gateway:
+
+        async def reset() -> None:
+            await gateway.drain("the stack is emptied: connect again")
+
+        async with (
+            build_server(gateway.services, settings.grpc_listen) as server,
+            OpsServer(settings.http_listen, gateway.readiness, reset if settings.local else None) as http,
+        ):
+            log.info("serving", grpc_port=server.port, http_port=http.port)
+            await stop.wait()
+            log.info("stopping")
+            await gateway.drain("the gateway stops: connect again")

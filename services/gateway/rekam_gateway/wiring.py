@@ -1,0 +1,80 @@
+"""The only module that builds adapters: what the gateway is made of, from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc.aio
+from google.protobuf.descriptor import FileDescriptor
+
+from rekam_gateway.ingest.publisher import ShardPublisher
+from rekam_gateway.ingest.rpc import SERVICE, IngestService
+from rekam_gateway.ingest.tracking import TrackingClient
+from rekam_gateway.settings import Settings
+from rekam_proto.local.v1 import local_pb2
+from rekam_proto.tracking.v1 import experiment_pb2, metric_pb2, run_pb2
+from rekam_runtime.eventlog.jetstream import JetStreamLog
+from rekam_runtime.eventlog.shards import points_streams, points_subject
+from rekam_runtime.rpc.client import channel
+from rekam_runtime.rpc.forward import Admit, Forwarder, loopback_only
+from rekam_runtime.rpc.server import Service
+
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The gateway's parts, connected.
+
+    readiness: what is not ready, as text.
+    drain: ends the ingest streams; what was read is answered first.
+    """
+
+    services: list[Service]
+    readiness: Callable[[], Awaitable[list[str]]]
+    drain: Callable[[str], Awaitable[None]]
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Gateway]:
+    log = await JetStreamLog.connect(settings.nats_url.reveal(), "rekam gateway")
+    tracking = channel(settings.tracking_target)
+    local = channel(settings.local_control_target) if settings.local_control_target else None
+    publishers: list[ShardPublisher] = []
+    try:
+        for stream in points_streams(settings.points_shards, replicas=settings.stream_replicas):
+            await log.ensure(stream)
+        publishers += [ShardPublisher(log, points_subject(shard)) for shard in range(settings.points_shards)]
+        ingest = IngestService(TrackingClient(tracking), publishers)
+        services = [Service(SERVICE, lambda server: server.add_generic_rpc_handlers((ingest.handler(),)))]
+        for file in (experiment_pb2, run_pb2, metric_pb2):
+            services += _forwarded(file.DESCRIPTOR, tracking)
+        if local is not None:
+            services += _forwarded(local_pb2.DESCRIPTOR, local, loopback_only)
+
+        async def readiness() -> list[str]:
+            missing = [] if log.connected else ["the event log is not connected"]
+            if tracking.get_state(try_to_connect=True) != grpc.ChannelConnectivity.READY:
+                missing.append(f"the tracking service at {settings.tracking_target} is not connected")
+            return missing
+
+        yield Gateway(services, readiness, ingest.drain)
+        for publisher in publishers:
+            await publisher.close()
+    finally:
+        await tracking.close()
+        if local is not None:
+            await local.close()
+        await log.close()
+
+
+def _forwarded(file: FileDescriptor, target: grpc.aio.Channel, admit: Admit | None = None) -> list[Service]:
+    """Every service of a proto file, handed on as bytes."""
+    descriptors = list(file.services_by_name.values())
+    forwarder = Forwarder(target, descriptors, admit)
+    first, *others = (descriptor.full_name for descriptor in descriptors)
+    return [
+        Service(first, lambda server: server.add_generic_rpc_handlers((forwarder,))),
+        *(Service(name, lambda server: None) for name in others),
+    ]
