@@ -18,7 +18,6 @@ from rekam_local.errors import StackError
 from rekam_local.services import Listen
 
 if TYPE_CHECKING:
-    from rekam_local.supervisor import Options
     from rekam_proto.local.v1.local_pb2 import DescribeResponse, ResetResponse
     from rekam_proto.local.v1.local_pb2_grpc import LocalStackServiceStub
 
@@ -62,11 +61,21 @@ class _Address(click.ParamType[Listen]):
 @click.option(
     "--points-shards",
     type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="Number of points streams; a directory keeps the number it began with.",
+    help="Number of points streams, 1 unless said at the first start; it cannot change after that.",
 )
-def up(data: Path, http: Listen, grpc: Listen, postgres_user: str, points_shards: int) -> None:
+@click.option(
+    "--stop-with-stdin",
+    is_flag=True,
+    help="Stop when stdin closes: the stack then ends with the program that started it, however that ends.",
+)
+def up(
+    data: Path,
+    http: Listen,
+    grpc: Listen,
+    postgres_user: str,
+    points_shards: int | None,
+    stop_with_stdin: bool,
+) -> None:
     """Run Rekam here, in the foreground, until Ctrl-C.
 
     Prints one line to stdout when it is ready: `ready http=http://HOST:PORT grpc=HOST:PORT`.
@@ -76,17 +85,24 @@ def up(data: Path, http: Listen, grpc: Listen, postgres_user: str, points_shards
     def say(message: str) -> None:
         click.echo(f"[{time.monotonic() - began:6.2f}] {message}", err=True)
 
-    def announce(options: Options) -> None:
-        click.echo(f"ready http=http://{options.http} grpc={options.grpc}")
+    def announce(http: Listen, grpc: Listen) -> None:
+        click.echo(f"ready http=http://{http} grpc={grpc}")
         sys.stdout.flush()
 
     # Not at the top: `rekam --help` has no use for what these import.
-    from rekam_local.running import run
-    from rekam_local.supervisor import Options
+    from rekam_local.running import Request, run
+    from rekam_runtime.telemetry import configure_logging
 
+    # What shared modules log goes to stderr too: stdout has the one line.
+    configure_logging("local", "up", fmt="console", level="warning")
     try:
         asyncio.run(
-            run(DataDirectory(data), Options(http, grpc, postgres_user, points_shards), say, announce)
+            run(
+                DataDirectory(data),
+                Request(http, grpc, postgres_user, points_shards, stop_with_stdin),
+                say,
+                announce,
+            )
         )
     except StackError as error:
         raise click.ClickException(str(error)) from error
@@ -182,8 +198,14 @@ def _call(data: Path | None, tracking_uri: str, ask: Callable[[LocalStackService
                     f"{target} is not a local stack of this machine: {error.details()}"
                 ) from error
             if code == grpc.StatusCode.UNAVAILABLE:
-                raise click.ClickException(f"no local stack at {target}: {error.details()}") from error
+                raise _NobodyThere(f"no local stack at {target}: {error.details()}") from error
             raise click.ClickException(f"{target}: {code.name}: {error.details()}") from error
+
+
+class _NobodyThere(click.ClickException):
+    """As of the other commands: 3 means that the server is not there."""
+
+    exit_code = 3
 
 
 def _control_of(data: Path) -> str:
@@ -192,7 +214,7 @@ def _control_of(data: Path) -> str:
     except StackError as error:
         raise click.ClickException(str(error)) from error
     if state is None:
-        raise click.ClickException(f"no stack runs on {data}")
+        raise _NobodyThere(f"no stack runs on {data}")
     return str(state["control"])
 
 

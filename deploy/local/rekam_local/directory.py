@@ -82,8 +82,6 @@ class DataDirectory:
         """Fill a new directory, or read what an old one keeps."""
         try:
             self.logs.mkdir(mode=0o700, exist_ok=True)
-            if not (self.path / "rekam.json").exists():
-                self._write("rekam.json", {"format": FORMAT})
             if not (self.path / "credentials.json").exists():
                 made = Credentials(**{field.name: secrets.token_hex(20) for field in fields(Credentials)})
                 self._write("credentials.json", asdict(made))
@@ -96,6 +94,23 @@ class DataDirectory:
             raise StackError(
                 f"{self.path}/credentials.json is not what this version wrote: {error}"
             ) from error
+
+    def agree_on_shards(self, asked: int | None) -> int:
+        """Number of points streams: the one the directory began with, which cannot change.
+
+        A run's points are found by its shard, so another number would hide them.
+        """
+        try:
+            if not (self.path / "rekam.json").exists():
+                self._write("rekam.json", {"format": FORMAT, "points_shards": asked or 1})
+        except OSError as error:
+            raise StackError(
+                f"--data {self.path} cannot be written: {error.strerror}: {error.filename}"
+            ) from error
+        kept = int(self._read("rekam.json")["points_shards"])
+        if asked is not None and asked != kept:
+            raise StackError(f"{self.path} began with --points-shards {kept}, which cannot change to {asked}")
+        return kept
 
     def last_ports(self) -> int | None:
         """Start of the block of ports that the stack had last."""

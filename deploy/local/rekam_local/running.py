@@ -7,8 +7,9 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from rekam_local.child import Say
 from rekam_local.directory import DataDirectory
@@ -20,9 +21,21 @@ from rekam_local.services import Listen
 from rekam_local.supervisor import Options, Stack
 
 
-async def run(
-    directory: DataDirectory, options: Options, say: Say, announce: Callable[[Options], None]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What `rekam up` was asked for; port 0 takes a free one, shards None the directory's number."""
+
+    http: Listen
+    grpc: Listen
+    postgres_user: str
+    shards: int | None
+    stop_with_stdin: bool
+
+
+Announce = Callable[[Listen, Listen], None]
+
+
+async def run(directory: DataDirectory, request: Request, say: Say, announce: Announce) -> None:
     """Run a stack until SIGTERM or SIGINT; `announce` is called when it is ready."""
     directory.check()
     made = directory.create()
@@ -31,16 +44,15 @@ async def run(
         with DirectoryLock(directory.path), PortBlock(directory.last_ports()) as ports:
             if await end_leftovers(directory.read_state()):
                 say("an earlier stack was killed; what was left of it has ended")
-            options = replace(
-                options,
-                http=_concrete("--http", options.http, ports),
-                grpc=_concrete("--grpc", options.grpc, ports),
-            )
+            http = _concrete("--http", request.http, ports)
+            grpc = _concrete("--grpc", request.grpc, ports)
+            shards = directory.agree_on_shards(request.shards)
             used = True
             credentials = directory.prepare()
+            options = Options(http, grpc, request.postgres_user, shards)
             directory.keep_ports(ports.start)
             stack = Stack(directory, credentials, options, ports, say)
-            await _until_stopped(stack, say, lambda: announce(options))
+            await _until_stopped(stack, say, request.stop_with_stdin, lambda: announce(http, grpc))
     finally:
         if made and not used:
             shutil.rmtree(directory.path, ignore_errors=True)
@@ -54,7 +66,7 @@ def _concrete(option: str, listen: Listen, ports: PortBlock) -> Listen:
     return listen
 
 
-async def _until_stopped(stack: Stack, say: Say, announce: Callable[[], None]) -> None:
+async def _until_stopped(stack: Stack, say: Say, stop_with_stdin: bool, announce: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
 
@@ -69,6 +81,8 @@ async def _until_stopped(stack: Stack, say: Say, announce: Callable[[], None]) -
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal, number.name)
 
+    if stop_with_stdin:
+        await _watch_stdin(asked, say)
     logs = asyncio.create_task(stack.bound_logs())
     life = asyncio.create_task(_serve(stack, announce))
     stopping = asyncio.create_task(asked.wait())
@@ -82,6 +96,16 @@ async def _until_stopped(stack: Stack, say: Say, announce: Callable[[], None]) -
     if not life.cancelled():
         life.result()
     say("stopped")
+
+
+async def _watch_stdin(asked: asyncio.Event, say: Say) -> None:
+    class Watch(asyncio.Protocol):
+        def connection_lost(self, error: Exception | None) -> None:
+            say("stdin closed: stopping")
+            asked.set()
+
+    # Until it closes it is a pipe that somebody holds; what is written to it is not ours.
+    await asyncio.get_running_loop().connect_read_pipe(Watch, sys.stdin)
 
 
 async def _serve(stack: Stack, announce: Callable[[], None]) -> None:

@@ -29,7 +29,7 @@ _LOG_CHECK_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `rekam up` was asked for."""
+    """What the request came to, with the directory's say: every port is one."""
 
     http: Listen
     grpc: Listen
