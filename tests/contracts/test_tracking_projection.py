@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -109,7 +110,7 @@ async def project(pool: Pool, records: Sequence[Record]) -> None:
         await control.apply(connection, records)
 
 
-async def rows(pool: Pool, query: str) -> list[tuple[object, ...]]:
+async def rows(pool: Pool, query: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in await pool.fetch(query)]
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-import grpc.aio
-
 from rekam_proto.tracking.v1 import read_pb2
 from rekam_runtime.errors import Invalid
 from rekam_runtime.eventlog.shards import points_stream, shard_of
 from rekam_runtime.postgres import Connection, Pool, acquire
 from rekam_runtime.projection import FreshReads
 from rekam_tracking.events import STREAM
+from rekam_tracking.requests import Context
 
 _KNOWN = (read_pb2.CONSISTENCY_STRONG, read_pb2.CONSISTENCY_EVENTUAL)
 
@@ -38,7 +37,7 @@ class Reads:
     async def connection(
         self,
         consistency: read_pb2.Consistency,
-        context: grpc.aio.ServicerContext,
+        context: Context,
         points: Iterable[str] = (),
     ) -> AsyncIterator[Connection]:
         """A connection for one query over what the control stream and these points streams say.
@@ -48,8 +47,8 @@ class Reads:
         if consistency not in _KNOWN:
             raise Invalid(f"{consistency} is no consistency", field="consistency")
         if consistency == read_pb2.CONSISTENCY_STRONG:
-            left_s = context.time_remaining()
-            deadline_s = self._deadline_s if left_s is None else min(self._deadline_s, left_s)
+            # None when the caller set no deadline.
+            deadline_s = min(self._deadline_s, context.time_remaining() or self._deadline_s)
             await self._fresh.caught_up({STREAM, *points}, deadline_s)
         async with acquire(self._pool) as connection:
             yield connection

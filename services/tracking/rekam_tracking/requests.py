@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import grpc.aio
 
@@ -12,6 +12,9 @@ from rekam_tracking.aggregates import Cause
 
 # "00-<32 hex>-<16 hex>-<2 hex>"; later versions may be longer.
 _MAX_TRACEPARENT = 128
+
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
 class Acted(Protocol):
@@ -30,12 +33,12 @@ class Delivered(Acted, Protocol):
     def HasField(self, field_name: str, /) -> bool: ...  # noqa: N802
 
 
-def cause_of(request: Acted, context: grpc.aio.ServicerContext) -> Cause:
+def cause_of(request: Acted, context: Context) -> Cause:
     rules.actor(request.actor)
     return Cause(actor=request.actor, traceparent=_traceparent(context))
 
 
-def cause_with_origin(request: Delivered, context: grpc.aio.ServicerContext) -> Cause:
+def cause_with_origin(request: Delivered, context: Context) -> Cause:
     rules.actor(request.actor)
     if not request.HasField("origin"):
         return Cause(actor=request.actor, traceparent=_traceparent(context))
@@ -43,7 +46,7 @@ def cause_with_origin(request: Delivered, context: grpc.aio.ServicerContext) -> 
     return Cause(actor=request.actor, origin=request.origin, traceparent=_traceparent(context))
 
 
-def _traceparent(context: grpc.aio.ServicerContext) -> str:
+def _traceparent(context: Context) -> str:
     for key, value in context.invocation_metadata() or ():
         if key == "traceparent" and isinstance(value, str) and len(value) <= _MAX_TRACEPARENT:
             return value

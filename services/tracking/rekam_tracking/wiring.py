@@ -9,13 +9,19 @@ from dataclasses import dataclass, field
 from rekam_proto.tracking.v1 import experiment_pb2_grpc, run_pb2_grpc
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.port import EventLog
-from rekam_runtime.eventlog.shards import points_streams
+from rekam_runtime.eventlog.shards import points_stream, points_streams
 from rekam_runtime.postgres import Pool, connect_pool
 from rekam_runtime.projection import FreshReads, Projector, quarantine_stream
 from rekam_runtime.rpc.server import Service
 from rekam_tracking import control, emptying, events
 from rekam_tracking.experiments.catalog import Experiments
 from rekam_tracking.experiments.rpc import ExperimentServicer
+from rekam_tracking.metrics.projection import PointsProjection
+from rekam_tracking.metrics.rpc import SERVICE as METRIC_SERVICE
+from rekam_tracking.metrics.rpc import MetricServicer
+from rekam_tracking.metrics import rpc as metrics_rpc
+from rekam_tracking.metrics.projection import PointsProjection
+from rekam_tracking.metrics.rpc import MetricServicer
 from rekam_tracking.reads import Reads
 from rekam_tracking.runs.ledger import Runs
 from rekam_tracking.runs.rpc import RunServicer
@@ -76,6 +82,10 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
                         RunServicer(runs, reads), server
                     ),
                 ),
+                Service(
+                    METRIC_SERVICE,
+                    lambda server: server.add_generic_rpc_handlers((MetricServicer(reads).handler(),)),
+                ),
             ],
         )
 
@@ -85,11 +95,32 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
     """The control stream and the points streams into Postgres."""
     connections = _PROJECT_CONNECTIONS + settings.points_shards
     async with _connected(settings, "project", connections) as (log, pool):
+        points = PointsProjection()
         projectors = {
             events.STREAM: Projector(
                 log, pool, stream=events.STREAM, service=events.SERVICE, apply=control.apply
             )
         }
+        for shard in range(settings.points_shards):
+            stream = points_stream(shard)
+            projectors[stream] = Projector(
+                log,
+                pool,
+                stream=stream,
+                service=events.SERVICE,
+                apply=points.apply,
+                rolled_back=points.forget,
+            )
+        for shard in range(settings.points_shards):
+            points = PointsProjection()
+            projectors[points_stream(shard)] = Projector(
+                log,
+                pool,
+                stream=points_stream(shard),
+                service=events.SERVICE,
+                apply=points.apply,
+                rolled_back=points.forget,
+            )
 
         async def readiness() -> list[str]:
             idle = [name for name, projector in projectors.items() if not projector.running]
@@ -97,11 +128,14 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
 
         async def reset() -> None:
             await emptying.empty(pool, log, projectors)
+            points.forget()
 
         yield Role(
             readiness,
             reset,
-            work={f"projector of {name}": projector.run() for name, projector in projectors.items()},
+            work={
+                **{f"projector of {name}": projector.run() for name, projector in projectors.items()},
+            },
         )
 
 

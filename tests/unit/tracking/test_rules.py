@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
 from rekam_proto.event.v1.envelope_pb2 import Origin
+from rekam_proto.tracking.v1 import run_pb2
 from rekam_proto.tracking.v1.read_pb2 import Param, Tag
 from rekam_runtime.errors import Invalid
 from rekam_tracking import rules
@@ -49,8 +51,8 @@ LONG = "x" * 10_000
         (lambda: rules.user("x" * 257), "user", "at most 256"),
         (lambda: rules.actor("x" * 257), "actor", "at most 256"),
         (lambda: rules.time_ms(-1, "start_ms"), "start_ms", "not negative"),
-        (lambda: rules.status(0), "status", "no status"),
-        (lambda: rules.status(17), "status", "no status"),
+        (lambda: rules.status(run_pb2.RUN_STATUS_UNSPECIFIED), "status", "no status"),
+        (lambda: rules.status(cast(run_pb2.RunStatus, 17)), "status", "no status"),
         (lambda: rules.origin(Origin(writer="a b", sequence=1)), "origin.writer", "A-Za-z0-9"),
         (lambda: rules.origin(Origin(writer="w", sequence=0)), "origin.sequence", "from 1"),
         (lambda: rules.size(1_001, 1, "tags"), "tags", "at most 1000 tags"),

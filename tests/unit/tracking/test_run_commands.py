@@ -95,7 +95,6 @@ class Story:
     def restore(self) -> bool:
         return self.take(command.restore(self.state, self.experiment))
 
-    @property
     def deleted(self) -> bool:
         return self.state.lifecycle_in(self.experiment) == read_pb2.LIFECYCLE_DELETED
 
@@ -228,12 +227,12 @@ def test_every_write_to_a_deleted_run_is_refused() -> None:
 def test_the_later_of_run_and_experiment_decides_the_lifecycle() -> None:
     story = created()
     story.move_experiment(read_pb2.LIFECYCLE_DELETED)
-    assert story.deleted
+    assert story.deleted()
     story.restore()
-    assert not story.deleted
+    assert not story.deleted()
     story.delete()
     story.move_experiment(read_pb2.LIFECYCLE_ACTIVE)
-    assert not story.deleted
+    assert not story.deleted()
 
 
 def test_a_record_delivered_again_changes_nothing_however_late() -> None:
@@ -347,5 +346,5 @@ def test_any_story_ends_as_the_model_says(steps: list[Step], with_origin: bool) 
         assert refused == model.refuses(step)
         if not refused:
             model.do(step)
-        seen = Model(story.state.params, story.state.tags, story.state.name, story.deleted)
+        seen = Model(story.state.params, story.state.tags, story.state.name, story.deleted())
         assert seen == model

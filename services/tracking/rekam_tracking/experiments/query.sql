@@ -13,7 +13,7 @@ CROSS JOIN LATERAL (
 ORDER BY asked.position
 
 -- name: page
--- {braces} hold placeholders and the fragments below, never text of a user.
+-- Braces hold placeholders and the fragments below, never text of a user.
 SELECT {columns}
 FROM experiments e
 WHERE {conditions}

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import grpc.aio
-
 from rekam_proto.tracking.v1 import experiment_pb2, experiment_pb2_grpc
 from rekam_runtime.errors import Invalid, NotFound
 from rekam_tracking import rules
 from rekam_tracking.experiments import query
 from rekam_tracking.experiments.catalog import Experiments
 from rekam_tracking.reads import Reads
-from rekam_tracking.requests import cause_of
-
-Context = grpc.aio.ServicerContext
+from rekam_tracking.requests import Context, cause_of
 
 
 class ExperimentServicer(experiment_pb2_grpc.ExperimentServiceServicer):

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import grpc.aio
-
 from rekam_proto.tracking.v1 import read_pb2, run_pb2, run_pb2_grpc
 from rekam_runtime.errors import Invalid, NotFound
 from rekam_tracking import rules
 from rekam_tracking.reads import Reads
-from rekam_tracking.requests import cause_of, cause_with_origin
+from rekam_tracking.requests import Context, cause_of, cause_with_origin
 from rekam_tracking.runs import query
 from rekam_tracking.runs.command import RunState
 from rekam_tracking.runs.experiments import Standing
 from rekam_tracking.runs.ledger import Runs
-
-Context = grpc.aio.ServicerContext
 
 
 class RunServicer(run_pb2_grpc.RunServiceServicer):
