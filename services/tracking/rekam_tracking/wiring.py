@@ -19,9 +19,6 @@ from rekam_tracking.experiments.rpc import ExperimentServicer
 from rekam_tracking.metrics.projection import PointsProjection
 from rekam_tracking.metrics.rpc import SERVICE as METRIC_SERVICE
 from rekam_tracking.metrics.rpc import MetricServicer
-from rekam_tracking.metrics import rpc as metrics_rpc
-from rekam_tracking.metrics.projection import PointsProjection
-from rekam_tracking.metrics.rpc import MetricServicer
 from rekam_tracking.reads import Reads
 from rekam_tracking.runs.ledger import Runs
 from rekam_tracking.runs.rpc import RunServicer
@@ -95,32 +92,24 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
     """The control stream and the points streams into Postgres."""
     connections = _PROJECT_CONNECTIONS + settings.points_shards
     async with _connected(settings, "project", connections) as (log, pool):
-        points = PointsProjection()
+        # One for each stream: what one remembers of an open transaction is nothing to the others.
+        points = {points_stream(shard): PointsProjection() for shard in range(settings.points_shards)}
         projectors = {
             events.STREAM: Projector(
                 log, pool, stream=events.STREAM, service=events.SERVICE, apply=control.apply
-            )
+            ),
+            **{
+                stream: Projector(
+                    log,
+                    pool,
+                    stream=stream,
+                    service=events.SERVICE,
+                    apply=projection.apply,
+                    rolled_back=projection.forget,
+                )
+                for stream, projection in points.items()
+            },
         }
-        for shard in range(settings.points_shards):
-            stream = points_stream(shard)
-            projectors[stream] = Projector(
-                log,
-                pool,
-                stream=stream,
-                service=events.SERVICE,
-                apply=points.apply,
-                rolled_back=points.forget,
-            )
-        for shard in range(settings.points_shards):
-            points = PointsProjection()
-            projectors[points_stream(shard)] = Projector(
-                log,
-                pool,
-                stream=points_stream(shard),
-                service=events.SERVICE,
-                apply=points.apply,
-                rolled_back=points.forget,
-            )
 
         async def readiness() -> list[str]:
             idle = [name for name, projector in projectors.items() if not projector.running]
@@ -128,14 +117,13 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
 
         async def reset() -> None:
             await emptying.empty(pool, log, projectors)
-            points.forget()
+            for projection in points.values():
+                projection.forget()
 
         yield Role(
             readiness,
             reset,
-            work={
-                **{f"projector of {name}": projector.run() for name, projector in projectors.items()},
-            },
+            work={f"projector of {name}": projector.run() for name, projector in projectors.items()},
         )
 
 
