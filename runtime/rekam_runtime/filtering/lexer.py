@@ -47,14 +47,14 @@ class Lexeme:
         return self.text[1:-1]
 
 
-# Order matters: a number before a word, so that "5" is one; quotes are those of SQL, and
-# a quote that is doubled or follows a backslash does not end a string if another one can.
+# Order matters: a number before a word, so that "5" is one. Quotes are those of SQL: a
+# doubled one does not end the string, and a backslash is a character like any other.
 _LEXEME = re.compile(
     r"""
     (?P<NUMBER>-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.\-/:]))
     |(?P<WORD>\w[\w.\-/:]*)
-    |(?P<SINGLE>'(?:''|\\'|[^'])*')
-    |(?P<DOUBLE>"(?:""|\\"|[^"])*")
+    |(?P<SINGLE>'(?:''|[^'])*')
+    |(?P<DOUBLE>"(?:""|[^"])*")
     |(?P<BACKTICK>`[^`]*`)
     |(?P<COMPARATOR>[<>=!]+)
     |(?P<OPEN>\()

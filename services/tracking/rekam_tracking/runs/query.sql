@@ -24,10 +24,10 @@ CROSS JOIN LATERAL (
             SELECT key_id, value, step, time_us FROM metric_latest WHERE run_id = r.run_id
             UNION ALL
             SELECT u.key_id, u.value, l.step, l.time_us
-            FROM metric_live l JOIN key_sets s USING (key_set_id), unnest(s.key_ids, l.values) u (key_id, value)
+            FROM metric_live l JOIN key_sets s USING (key_set_id), unnest(s.key_ids, l."values") u (key_id, value)
             WHERE l.run_id = r.run_id
         ) points
-        ORDER BY key_id, step DESC, time_us DESC, CASE value WHEN 'NaN' THEN 0 ELSE value END DESC
+        ORDER BY key_id, step DESC, time_us DESC, metric_rank(value) DESC
     ) latest JOIN metric_keys USING (key_id)
 ) m
 ORDER BY asked.position

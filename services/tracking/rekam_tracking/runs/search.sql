@@ -35,7 +35,7 @@ NOT EXISTS (SELECT FROM {source} WHERE {found})
 {name} AS MATERIALIZED (
     SELECT DISTINCT ON (run_id) run_id, value
     FROM (
-        SELECT l.run_id, l.step, l.time_us, l.values[c.column_index + 1] AS value
+        SELECT l.run_id, l.step, l.time_us, l."values"[c.column_index + 1] AS value
         FROM key_set_columns c JOIN metric_live l USING (key_set_id)
         WHERE c.key_id = {key}
         UNION ALL
@@ -43,7 +43,7 @@ NOT EXISTS (SELECT FROM {source} WHERE {found})
         FROM metric_latest m
         WHERE m.key_id = {key} AND m.run_id IN (SELECT run_id FROM metric_live)
     ) points
-    ORDER BY run_id, step DESC, time_us DESC, CASE value WHEN 'NaN' THEN 0 ELSE value END DESC
+    ORDER BY run_id, step DESC, time_us DESC, metric_rank(value) DESC
 )
 
 -- name: is_live
