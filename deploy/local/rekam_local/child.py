@@ -86,6 +86,7 @@ class Child:
     async def start(self, deadline_s: float) -> None:
         """Start it and wait until it is ready."""
         began = time.monotonic()
+        pause_s = 0.02
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.name}")
         while not (self.pid is not None and await self.command.ready()):
             if self._keeper.done():
@@ -94,7 +95,8 @@ class Child:
                 raise StackError(f"{self.name} does not start:\n{self.tail()}")
             if time.monotonic() - began > deadline_s:
                 raise StackError(f"{self.name} is not ready after {deadline_s:.0f} s:\n{self.tail()}")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.3, 0.2)
         self._was_ready = True
 
     async def _keep(self) -> None:

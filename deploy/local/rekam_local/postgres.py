@@ -19,6 +19,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -62,6 +63,10 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
+if sys.platform == "linux":
+    # After a crash: one call for the file system instead of opening some 4,000 files.
+    _SETTINGS["recovery_init_sync_method"] = "syncfs"
+
 _ACCESS = f"""\
 # Written by `rekam up` at every start.
 host all all {LOOPBACK}/32 scram-sha-256
