@@ -36,8 +36,7 @@ async def tracking(database_url: str) -> AsyncIterator[TrackingService]:
 
 
 async def get(tracking: TrackingService, run_id: str) -> r.Run:
-    run: r.Run = await tracking.runs.GetRun(r.GetRunRequest(run_id=run_id))
-    return run
+    return await tracking.runs.GetRun(r.GetRunRequest(run_id=run_id))
 
 
 async def test_a_run_from_its_creation_to_its_end(tracking: TrackingService) -> None:

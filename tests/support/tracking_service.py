@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import grpc.aio
 import httpx
@@ -19,6 +20,11 @@ from rekam_tracking import server
 from rekam_tracking.settings import MigrateSettings, ProjectSettings, ServeSettings
 from tests.support.ports import free_port
 
+if TYPE_CHECKING:
+    from rekam_proto.tracking.v1.experiment_pb2_grpc import ExperimentServiceAsyncStub
+    from rekam_proto.tracking.v1.metric_pb2_grpc import MetricServiceAsyncStub
+    from rekam_proto.tracking.v1.run_pb2_grpc import RunServiceAsyncStub
+
 _DEADLINE_S = 20
 
 
@@ -27,9 +33,9 @@ class TrackingService:
     """How to reach a running service."""
 
     channel: grpc.aio.Channel
-    experiments: ExperimentServiceStub
-    runs: RunServiceStub
-    metrics: MetricServiceStub
+    experiments: ExperimentServiceAsyncStub
+    runs: RunServiceAsyncStub
+    metrics: MetricServiceAsyncStub
     serve_ops: str
     project_ops: str
 
