@@ -55,7 +55,11 @@ def configure_logging(service: str, role: str, fmt: str = "json", level: str = "
 
 def _rendering(fmt: str) -> list[Any]:
     if fmt == "console":
-        render: Callable[..., Any] = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        render: Callable[..., Any] = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # Not the pretty one: it prints local variables.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
         return [render, _hide_url_users]
     return [
         structlog.processors.format_exc_info,
