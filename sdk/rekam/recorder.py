@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import atexit
 import logging
+import multiprocessing.process
+import multiprocessing.util
 import os
-import sys
 import threading
 import time
 import weakref
@@ -131,6 +132,9 @@ class Recorder:
 
     def _start(self) -> None:
         options = self._options
+        if multiprocessing.process.parent_process() is not None:
+            # Such a child may leave by os._exit and runs only these finalizers.
+            multiprocessing.util.Finalize(None, close_all, exitpriority=0)
         # First: a spool of our own must not be taken for one left behind.
         behind = list(spool_directory.left_behind(options.spool_dir, self.target))
         spool = Spool.create(
@@ -223,9 +227,6 @@ def _after_fork_in_child() -> None:
     _lock = threading.Lock()
     for recorder in _recorders.values():
         recorder.after_fork_in_child()
-    if "multiprocessing.util" in sys.modules:
-        # Its children leave by os._exit and run only its own finalizers.
-        sys.modules["multiprocessing.util"].Finalize(None, close_all, exitpriority=0)
 
 
 atexit.register(close_all)

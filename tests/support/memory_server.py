@@ -15,23 +15,13 @@ from typing import Any
 
 import grpc
 
-from rekam_proto.ingest.v1 import ingest_pb2, ingest_pb2_grpc
-from rekam_proto.tracking.v1 import (
-    experiment_pb2,
-    experiment_pb2_grpc,
-    read_pb2,
-    run_pb2,
-    run_pb2_grpc,
-)
+from rekam_proto.ingest.v1 import ingest_pb2
+from rekam_proto.tracking.v1 import experiment_pb2, read_pb2, run_pb2
 
 Point = tuple[int, int, float]  # step, time_us, value
 
 
-class MemoryServer(
-    ingest_pb2_grpc.IngestServiceServicer,
-    experiment_pb2_grpc.ExperimentServiceServicer,
-    run_pb2_grpc.RunServiceServicer,
-):
+class MemoryServer:
     """Everything that was stored, once; and everything that was received."""
 
     def __init__(self, address: str = "127.0.0.1:0") -> None:
@@ -53,9 +43,21 @@ class MemoryServer(
             ThreadPoolExecutor(32, thread_name_prefix="memory-server"),
             options=[("grpc.max_receive_message_length", 64 * 1024 * 1024), ("grpc.so_reuseport", 0)],
         )
-        ingest_pb2_grpc.add_IngestServiceServicer_to_server(self, self._server)
-        experiment_pb2_grpc.add_ExperimentServiceServicer_to_server(self, self._server)
-        run_pb2_grpc.add_RunServiceServicer_to_server(self, self._server)
+        ingest = grpc.stream_stream_rpc_method_handler(
+            self._ingest,
+            ingest_pb2.IngestRequest.FromString,
+            ingest_pb2.IngestResponse.SerializeToString,
+        )
+        self._serve("rekam_proto.ingest.v1.IngestService", Ingest=ingest)
+        self._serve(
+            "rekam_proto.tracking.v1.ExperimentService",
+            EnsureExperiment=_unary(self._ensure_experiment, experiment_pb2.CreateExperimentRequest),
+        )
+        self._serve(
+            "rekam_proto.tracking.v1.RunService",
+            GetRunState=_unary(self._get_run_state, run_pb2.GetRunStateRequest),
+            GetRun=_unary(self._get_run, run_pb2.GetRunRequest),
+        )
         self.port = self._server.add_insecure_port(address)
         self._server.start()
 
@@ -64,9 +66,6 @@ class MemoryServer(
         return f"grpc://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
-        with self.changed:
-            self.holding = False
-            self.changed.notify_all()
         self._server.stop(grace=None).wait(5)
 
     def hold(self) -> None:
@@ -74,9 +73,9 @@ class MemoryServer(
         self.holding = True
 
     def release(self) -> None:
-        with self.changed:
-            self.holding = False
-            self.changed.notify_all()
+        """Acknowledge again; streams that were owed one break and have to send again."""
+        self.holding = False
+        self.break_streams()
 
     def break_streams(self) -> None:
         """End every ingest stream with UNAVAILABLE."""
@@ -114,7 +113,10 @@ class MemoryServer(
 
     # ---- IngestService ----
 
-    def Ingest(
+    def _serve(self, service: str, **methods: grpc.RpcMethodHandler) -> None:
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
+
+    def _ingest(
         self, requests: Iterator[ingest_pb2.IngestRequest], context: grpc.ServicerContext
     ) -> Iterator[ingest_pb2.IngestResponse]:
         with self.changed:
@@ -132,8 +134,8 @@ class MemoryServer(
             with self.changed:
                 refusal = self.refuse(request) or self._take(request, opened, expected, key_sets)
                 self.changed.notify_all()
-                while self.holding and context.is_active():
-                    self.changed.wait(0.2)
+            if self.holding:
+                continue
             if refusal is not None:
                 refusal.id = request.id
                 yield ingest_pb2.IngestResponse(refusal=refusal)
@@ -218,14 +220,14 @@ class MemoryServer(
 
     # ---- the tracking API, as far as logging needs it ----
 
-    def EnsureExperiment(
+    def _ensure_experiment(
         self, request: experiment_pb2.CreateExperimentRequest, context: grpc.ServicerContext
     ) -> experiment_pb2.Experiment:
         with self.changed:
             experiment_id = self.experiments.setdefault(request.name, str(len(self.experiments)))
         return experiment_pb2.Experiment(experiment_id=experiment_id, name=request.name)
 
-    def GetRunState(
+    def _get_run_state(
         self, request: run_pb2.GetRunStateRequest, context: grpc.ServicerContext
     ) -> run_pb2.RunState:
         run = self.runs.get(request.run_id)
@@ -234,7 +236,7 @@ class MemoryServer(
             raise AssertionError("abort raises")
         return run_pb2.RunState(run_id=run.run_id, experiment_id=run.experiment_id)
 
-    def GetRun(self, request: run_pb2.GetRunRequest, context: grpc.ServicerContext) -> run_pb2.Run:
+    def _get_run(self, request: run_pb2.GetRunRequest, context: grpc.ServicerContext) -> run_pb2.Run:
         run = self.runs.get(request.run_id)
         if run is None:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Run with id={request.run_id} not found")
@@ -251,6 +253,12 @@ class MemoryServer(
             params=[read_pb2.Param(key=k, value=v) for k, v in self.params.get(run.run_id, {}).items()],
             tags=[read_pb2.Tag(key=k, value=v) for k, v in self.tags.get(run.run_id, {}).items()],
         )
+
+
+def _unary(method: Callable[..., Any], request: Any) -> grpc.RpcMethodHandler:
+    return grpc.unary_unary_rpc_method_handler(
+        method, request.FromString, lambda answer: answer.SerializeToString()
+    )
 
 
 def _refusal(code: int, field: str, message: str) -> ingest_pb2.Refusal:

@@ -90,7 +90,7 @@ class Spool:
         for base in spool_directory.segment_bases(directory):
             end = base + spool_directory.segment_path(directory, base).stat().st_size
             # Its last record is known when it has been read; until then all of it is outstanding.
-            spool._segments.append(Segment(base, end, last=end))
+            spool._segments.append(Segment(base, end, last=end - 1))
         return spool
 
     # ---- what a reader needs ----
