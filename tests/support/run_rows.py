@@ -155,7 +155,7 @@ async def _key_set_id(connection: Connection, keys: Sequence[str]) -> int:
 def expected(
     runs: Sequence[RunRow],
     experiments: Sequence[int],
-    view: int,
+    view: read_pb2.LifecycleView,
     tree: Filter | None,
     order: Sequence[OrderTerm],
 ) -> list[str]:

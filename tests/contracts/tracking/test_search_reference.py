@@ -20,6 +20,13 @@ NUMBERS = [0.0, -0.0, 0.5, 0.5, 1.0, -1.0, 3.0, 1e308, math.inf, -math.inf, math
 TEXTS = ["a", "b", "A", "ab", "aB%", "x_y", "é", "É", "\\", "it''s", "", "a" * 250, "a" * 249 + "b"]
 STATUSES = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
 
+VIEWS = [
+    read_pb2.LIFECYCLE_VIEW_ACTIVE,
+    read_pb2.LIFECYCLE_VIEW_ACTIVE,
+    read_pb2.LIFECYCLE_VIEW_DELETED,
+    read_pb2.LIFECYCLE_VIEW_ALL,
+]
+
 
 def random_run(rng: random.Random, number: int) -> RunRow:
     def some(keys: str, values: list[str]) -> dict[str, str]:
@@ -107,7 +114,7 @@ async def test_searches_find_what_the_reference_finds(database_url: str, seed: i
             text = "" if rng.random() < 0.15 else random_filter(rng)
             order = random_order(rng)
             experiments = rng.choice([[1], [1, 2], [3, 2, 1], [1, 99]])
-            view = rng.choice([read_pb2.LIFECYCLE_VIEW_ACTIVE, *read_pb2.LifecycleView.values()])
+            view = rng.choice(VIEWS)
             wanted = expected(runs, experiments, view, parse_filter(text, RUNS), parse_order_by(order, RUNS))
             for size in (1_000, rng.choice([1, 2, 3, 7])):
                 request = run_pb2.SearchRunsRequest(

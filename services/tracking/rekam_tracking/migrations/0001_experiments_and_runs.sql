@@ -69,3 +69,7 @@ CREATE INDEX tags_by_value ON tags (key, left(value, 200), run_id);
 -- create it.
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE INDEX tags_by_text ON tags USING gin (value gin_trgm_ops);
+
+-- Without these the planner takes keys and values for independent of each other.
+CREATE STATISTICS params_values (mcv) ON key, (left(value, 200)) FROM params;
+CREATE STATISTICS tags_values (mcv) ON key, (left(value, 200)) FROM tags;

@@ -1,21 +1,25 @@
--- Fragments of a search for runs, put together by conditions.py, ordering.py and searching.py.
--- {braces} hold placeholders ($n) and other fragments of this file, never text of a user.
+-- Fragments of a search for runs, put together by conditions.py, ordering.py and statement.py.
+-- What braces hold are placeholders ($n) and other fragments of this file, never text of a user.
+--
+-- `matches` becomes a join, which the planner may start from. `probe` is looked up run by run
+-- and never a join, so that planning stays linear in the number of conditions.
 
 -- name: settings
 -- A search is planned for its very values: a walk along an index for a filter that matches
--- much, from the filter's rows for one that matches little. `live`: some runs have latest
--- values that are not settled in metric_latest yet.
+-- much, from the filter's rows for one that matches little. Indexes are in memory or on an
+-- SSD, and no search is long enough to be worth the start of a parallel worker.
+-- `live`: some runs have latest values that are not settled in metric_latest yet.
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
+       set_config('random_page_cost', '1.1', true),
+       set_config('max_parallel_workers_per_gather', '0', true),
        EXISTS (SELECT FROM metric_live) AS live,
        ARRAY(SELECT key FROM metric_keys WHERE key = ANY($1::text[]) ORDER BY key) AS keys,
        ARRAY(SELECT key_id FROM metric_keys WHERE key = ANY($1::text[]) ORDER BY key) AS key_ids
 
 -- name: matches
--- Becomes a join, which the planner may start from.
 EXISTS (SELECT FROM {source} WHERE {found} AND {condition})
 
 -- name: probe
--- Looked up run by run, never a join: planning stays linear in the number of conditions.
 coalesce((SELECT {condition} FROM {source} WHERE {found}), false)
 
 -- name: missing
