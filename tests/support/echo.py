@@ -52,9 +52,9 @@ class Echo:
 
     def register(self, server: grpc.aio.Server) -> None:
         handlers: dict[str, Any] = {
-            "GetHistory": grpc.unary_unary_rpc_method_handler(self._unary),  # type: ignore[arg-type]
-            "StreamHistory": grpc.unary_stream_rpc_method_handler(self._stream),  # type: ignore[arg-type]
-            "Both": grpc.stream_stream_rpc_method_handler(self._both),  # type: ignore[arg-type]
+            "GetHistory": grpc.unary_unary_rpc_method_handler(self._unary),
+            "StreamHistory": grpc.unary_stream_rpc_method_handler(self._stream),
+            "Both": grpc.stream_stream_rpc_method_handler(self._both),
         }
         server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)])
 

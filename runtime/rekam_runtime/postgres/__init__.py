@@ -4,8 +4,18 @@
 .sql files, `migrating` brings a database to what the code expects.
 """
 
-from rekam_runtime.postgres.migrating import migrate
+from rekam_runtime.postgres.migrating import migrate, pending
 from rekam_runtime.postgres.pool import Connection, Pool, Row, acquire, connect_pool, retry_of
 from rekam_runtime.postgres.statements import Statements
 
-__all__ = ["Connection", "Pool", "Row", "Statements", "acquire", "connect_pool", "migrate", "retry_of"]
+__all__ = [
+    "Connection",
+    "Pool",
+    "Row",
+    "Statements",
+    "acquire",
+    "connect_pool",
+    "migrate",
+    "pending",
+    "retry_of",
+]

@@ -57,6 +57,17 @@ async def migrate(url: str, package: str, *, wait_s: float = 15.0) -> list[str]:
     return [migration.name for migration in missing]
 
 
+async def pending(connection: Connection, package: str) -> list[str]:
+    """Names of what `migrate` would apply; for readiness."""
+    known = [*_read(_RUNTIME), *_read(package)]
+    if await connection.fetchval(_statements.has_ledger):
+        known = [
+            *await _missing(connection, _RUNTIME, known),
+            *await _missing(connection, package, known),
+        ]
+    return [migration.name for migration in known]
+
+
 def _read(package: str) -> list[Migration]:
     folder = importlib.resources.files(package).joinpath("migrations")
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))

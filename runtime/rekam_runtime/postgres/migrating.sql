@@ -12,6 +12,9 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     PRIMARY KEY (source, number)
 );
 
+-- name: has_ledger
+SELECT to_regclass('schema_migrations') IS NOT NULL;
+
 -- name: applied
 SELECT number, name, checksum FROM schema_migrations WHERE source = $1 ORDER BY number;
 

@@ -10,7 +10,7 @@ from rekam_registry.settings import ServeSettings
 from rekam_runtime.errors import Retry
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.port import StreamSpec
-from rekam_runtime.postgres import Pool, Statements, acquire, connect_pool
+from rekam_runtime.postgres import Pool, Statements, acquire, connect_pool, pending
 from rekam_runtime.rpc.server import Service
 
 STREAM = "REKAM_REGISTRY"
@@ -31,8 +31,8 @@ class Role:
         found = [] if self.log.connected else ["the event log is not connected"]
         try:
             async with acquire(self.pool) as connection:
-                if await connection.fetchval(_statements.position, STREAM) is None:
-                    found.append("the database is not migrated")
+                if lacking := await pending(connection, "rekam_registry"):
+                    found.append(f"the database lacks {', '.join(lacking)}")
         except Retry as error:
             found.append(error.message)
         return found
