@@ -19,7 +19,8 @@ POINT_BYTES = 8
 
 
 def ceilings(stack: Stack, figures: Figures) -> None:
-    asyncio.run(measure_ceilings(figures, stack.secret("nats_url"), stack.secret("tracking_postgres_url")))
+    environment = stack.environment("tracking-project")
+    asyncio.run(measure_ceilings(figures, environment["REKAM_NATS_URL"], environment["REKAM_POSTGRES_URL"]))
 
 
 def wide(stack: Stack, figures: Figures) -> None:
@@ -46,7 +47,9 @@ STEPS: dict[str, Callable[[Stack, Figures], None]] = {
 
 
 @click.command(help=__doc__)
-@click.option("--only", multiple=True, type=click.Choice(list(STEPS)), help="Run only this step; may be repeated.")
+@click.option(
+    "--only", multiple=True, type=click.Choice(list(STEPS)), help="Run only this step; may be repeated."
+)
 def main(only: tuple[str, ...]) -> None:
     figures = Figures()
     with running_stack() as stack:

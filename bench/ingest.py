@@ -14,7 +14,9 @@ from bench.stack import Stack
 from rekam_proto.tracking.v1 import metric_pb2, metric_pb2_grpc
 
 
-def measure_ingest(stack: Stack, figures: Figures, name: str, runs: int, keys: int, rows: int, points: int) -> None:
+def measure_ingest(
+    stack: Stack, figures: Figures, name: str, runs: int, keys: int, rows: int, points: int
+) -> None:
     """One figure `ingest_<name>_points_per_s`, from the first log to the last point queryable."""
     command = [sys.executable, "-m", "bench.load", "--grpc", stack.target]
     for option, value in {"runs": runs, "keys": keys, "rows": rows, "points": points}.items():

@@ -96,7 +96,9 @@ class Figures:
         names = sorted({name for memory in self.memory.values() for name in memory.before})
         for name in names:
             cells = [
-                " / ".join(f"{part.get(name, 0):.0f}" for part in (memory.before, memory.greatest, memory.after))
+                " / ".join(
+                    f"{part.get(name, 0):.0f}" for part in (memory.before, memory.greatest, memory.after)
+                )
                 for memory in self.memory.values()
             ]
             rows.append(f"| {name} | " + " | ".join(cells) + " |")
@@ -115,7 +117,9 @@ def machine() -> str:
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        models = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
+        ]
         processor = models[0] if models else processor
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return f"{os.cpu_count()} cores {processor}, {memory_gib:.0f} GiB, Python {platform.python_version()}"

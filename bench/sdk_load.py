@@ -1,7 +1,7 @@
 """A training process that logs through the SDK; prints one JSON line.
 
-    python -m bench.sdk_load --grpc HOST:PORT throughput   100 keys a call, as fast as calls return
-    python -m bench.sdk_load --grpc HOST:PORT call-cost    a loop with a pause, every call timed
+python -m bench.sdk_load --grpc HOST:PORT throughput   100 keys a call, as fast as calls return
+python -m bench.sdk_load --grpc HOST:PORT call-cost    a loop with a pause, every call timed
 """
 
 from __future__ import annotations

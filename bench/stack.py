@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
+import psutil
 
 from rekam_proto.local.v1 import local_pb2, local_pb2_grpc
 
@@ -43,6 +44,12 @@ class Stack:
         """Empty the stack; returns the seconds it took."""
         response = self._local.Reset(local_pb2.ResetRequest(), timeout=60)
         return response.milliseconds / 1000
+
+    def environment(self, process: str) -> dict[str, str]:
+        """The environment of one of the stack's processes, with the addresses of the parts."""
+        processes = self._local.Describe(local_pb2.DescribeRequest(), timeout=10).processes
+        (pid,) = (one.pid for one in processes if one.name == process)
+        return psutil.Process(pid).environ()
 
     def resident_mib(self) -> dict[str, float]:
         processes = self._local.Describe(local_pb2.DescribeRequest(), timeout=10).processes

@@ -50,7 +50,9 @@ def bits(values: object) -> list[bytes]:
     return [struct.pack("<d", value) for value in values]  # type: ignore[attr-defined]
 
 
-def test_a_frame_is_read_back_as_it_was_sent(channel: grpc.Channel, run_id: str, stream: IngestStream) -> None:
+def test_a_frame_is_read_back_as_it_was_sent(
+    channel: grpc.Channel, run_id: str, stream: IngestStream
+) -> None:
     sent = frame(1, PAIR, steps=[0, 1, 2], values=[0.5, 0.4, 0.3, 0.1, 0.2, 0.3])
     assert stream.send(frame=sent) is None
     loss = history(channel, run_id)
@@ -66,13 +68,17 @@ def test_every_bit_of_a_value_is_kept(channel: grpc.Channel, run_id: str, stream
     assert bits(history(channel, run_id).values) == bits(values)
 
 
-def test_steps_may_be_any_number_in_any_order(channel: grpc.Channel, run_id: str, stream: IngestStream) -> None:
+def test_steps_may_be_any_number_in_any_order(
+    channel: grpc.Channel, run_id: str, stream: IngestStream
+) -> None:
     steps = [5, -3, 2**62, 0, -(2**63), 2**63 - 1]
     assert stream.send(frame=frame(1, LOSS, steps=steps, values=[1, 2, 3, 4, 5, 6])) is None
     assert list(history(channel, run_id).steps) == steps
 
 
-def test_the_same_frame_twice_is_stored_once(channel: grpc.Channel, run_id: str, stream: IngestStream) -> None:
+def test_the_same_frame_twice_is_stored_once(
+    channel: grpc.Channel, run_id: str, stream: IngestStream
+) -> None:
     sent = frame(1, LOSS, steps=[0, 1], values=[1.0, 2.0])
     assert stream.send(frame=sent) is None
     assert stream.send(frame=sent) is None
@@ -153,7 +159,23 @@ def test_a_declared_gap_is_shown(channel: grpc.Channel, run_id: str, stream: Ing
 
 @pytest.mark.parametrize(
     "key",
-    ["", "x" * 251, "/a", "a/", "a//b", "a/../b", "a/./b", "..", ".", "a\n", "a\x00b", "what?", "a\\b", "a#b", "ключ!"],
+    [
+        "",
+        "x" * 251,
+        "/a",
+        "a/",
+        "a//b",
+        "a/../b",
+        "a/./b",
+        "..",
+        ".",
+        "a\n",
+        "a\x00b",
+        "what?",
+        "a\\b",
+        "a#b",
+        "ключ!",
+    ],
 )
 def test_a_key_of_a_forbidden_form_is_refused(stream: IngestStream, key: str) -> None:
     refusal = stream.send(key_set=key_set("fine", key))

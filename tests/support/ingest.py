@@ -71,9 +71,7 @@ class IngestStream:
                 return refusal
 
     def open(self, run_id: str, *, writer: str = "test", handle: int = 0, next_sequence: int = 1) -> None:
-        opened = ingest_pb2.OpenRun(
-            handle=handle, run_id=run_id, writer=writer, next_sequence=next_sequence
-        )
+        opened = ingest_pb2.OpenRun(handle=handle, run_id=run_id, writer=writer, next_sequence=next_sequence)
         refusal = self.send(open_run=opened)
         assert refusal is None, refusal
 

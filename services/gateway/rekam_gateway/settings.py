@@ -19,6 +19,4 @@ class Settings:
     local_control_target: str = setting("REKAM_LOCAL_CONTROL_TARGET", default="")
     local: bool = setting("REKAM_LOCAL", default=False)
     log_format: str = setting("REKAM_LOG_FORMAT", default="json", choices=("json", "console"))
-    log_level: str = setting(
-        "REKAM_LOG_LEVEL", default="info", choices=("debug", "info", "warning", "error")
-    )
+    log_level: str = setting("REKAM_LOG_LEVEL", default="info", choices=("debug", "info", "warning", "error"))

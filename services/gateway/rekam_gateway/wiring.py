@@ -22,7 +22,6 @@ from rekam_runtime.rpc.forward import Admit, Forwarder, loopback_only
 from rekam_runtime.rpc.server import Service
 
 
-
 @dataclass(frozen=True)
 class Gateway:
     """The gateway's parts, connected.

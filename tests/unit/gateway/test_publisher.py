@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from rekam_gateway.ingest.publisher import BATCH_BYTES, ShardPublisher
+from rekam_gateway.ingest.publisher import BATCH_BYTES, ShardPublisher, serialized
 from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.ingest.v1 import points_pb2, views_pb2
 from rekam_runtime.errors import Retry
@@ -26,10 +26,9 @@ async def log() -> AsyncIterator[MemoryLog]:
     await opened.close()
 
 
-def record(sequence: int, size: int = 104) -> views_pb2.PointRecordView:
-    return views_pb2.PointRecordView(
-        frame=views_pb2.StoredFrameView(run_id=b"r" * 16, sequence=sequence, values=b"\0" * size)
-    )
+def record(sequence: int, size: int = 104) -> bytes:
+    frame = views_pb2.StoredFrameView(run_id=b"r" * 16, sequence=sequence, values=b"\0" * size)
+    return serialized(views_pb2.PointRecordView(frame=frame))
 
 
 async def stored_batches(log: MemoryLog) -> list[points_pb2.PointsAppended]:
@@ -43,7 +42,7 @@ async def stored_batches(log: MemoryLog) -> list[points_pb2.PointsAppended]:
 
 async def test_records_are_stored_in_order_and_together(log: MemoryLog) -> None:
     publisher = ShardPublisher(log, SUBJECT)
-    await asyncio.gather(*[publisher.put(record(n), 100) for n in range(1, 201)])
+    await asyncio.gather(*[publisher.put(record(n)) for n in range(1, 201)])
     batches = await stored_batches(log)
     assert [one.frame.sequence for batch in batches for one in batch.records] == list(range(1, 201))
     assert len(batches) < 10
@@ -52,15 +51,15 @@ async def test_records_are_stored_in_order_and_together(log: MemoryLog) -> None:
 
 async def test_an_event_is_bounded_in_bytes(log: MemoryLog) -> None:
     publisher = ShardPublisher(log, SUBJECT)
-    size = BATCH_BYTES // 24 * 8
-    await asyncio.gather(*[publisher.put(record(n, size), size) for n in range(1, 11)])
+    size = BATCH_BYTES // 32 * 8
+    await asyncio.gather(*[publisher.put(record(n, size)) for n in range(1, 11)])
     assert max(len(batch.records) for batch in await stored_batches(log)) == 3
     await publisher.close()
 
 
 async def test_closing_stores_what_is_queued(log: MemoryLog) -> None:
     publisher = ShardPublisher(log, SUBJECT)
-    waiting = [publisher.put(record(n), 100) for n in range(1, 51)]
+    waiting = [publisher.put(record(n)) for n in range(1, 51)]
     await publisher.close()
     assert all(one.done() and one.exception() is None for one in waiting)
     assert sum(len(batch.records) for batch in await stored_batches(log)) == 50
@@ -69,11 +68,11 @@ async def test_closing_stores_what_is_queued(log: MemoryLog) -> None:
 async def test_what_the_log_does_not_take_fails_with_what_waits_behind_it() -> None:
     log = MemoryLog()  # without the stream: every append is refused
     publisher = ShardPublisher(log, SUBJECT)
-    definition = publisher.put(views_pb2.PointRecordView(key_set=key_set("a")), 10, announces=True)
-    frames = [publisher.put(record(n), 100) for n in range(1, 4)]
+    definition = publisher.put(serialized(views_pb2.PointRecordView(key_set=key_set("a"))), announces=True)
+    frames = [publisher.put(record(n)) for n in range(1, 4)]
     results = await asyncio.gather(definition, *frames, return_exceptions=True)
     assert all(isinstance(result, Retry) for result in results)
     await log.ensure(points_streams(1)[0])
-    await publisher.put(record(1), 100)
+    await publisher.put(record(1))
     assert len(await stored_batches(log)) == 1
     await publisher.close()

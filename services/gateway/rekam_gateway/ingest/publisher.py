@@ -21,16 +21,18 @@ from rekam_runtime.eventlog.port import EventLog
 
 BATCH_BYTES = 512 * 1024
 IN_FLIGHT = 4
-# The event's type is that of the public message; the views are the same bytes.
-EVENT_TYPE = points_pb2.PointsAppended.DESCRIPTOR.full_name
 
 log = structlog.get_logger(__name__)
 
 
+def serialized(record: views_pb2.PointRecordView) -> bytes:
+    """A record as a PointsAppended of its own: serialized messages, joined, are one message."""
+    return views_pb2.PointsAppendedView(records=[record]).SerializeToString()
+
+
 @dataclass(slots=True)
 class _Queued:
-    record: views_pb2.PointRecordView
-    size: int
+    record: bytes
     stored: asyncio.Future[None]
     announces: bool
 
@@ -38,8 +40,7 @@ class _Queued:
 class ShardPublisher:
     """Appends one shard's records in the order of `put`.
 
-    The caller bounds what is queued (ByteBudget); a queued record is a few references
-    beside the bytes it holds.
+    The caller bounds what is queued (ByteBudget).
     """
 
     def __init__(self, event_log: EventLog, subject: str) -> None:
@@ -50,13 +51,14 @@ class ShardPublisher:
         self._appends: set[asyncio.Task[None]] = set()
         self._task = asyncio.create_task(self._run(), name=f"publish {subject}")
 
-    def put(self, record: views_pb2.PointRecordView, size: int, announces: bool = False) -> asyncio.Future[None]:
+    def put(self, record: bytes, announces: bool = False) -> asyncio.Future[None]:
         """Queue a record; the future ends when it is on disk, or with Retry when it may not be.
 
+        record: see `serialized`.
         announces: later records rely on this one being stored (a key set).
         """
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Queued(record, size, stored, announces))
+        self._queue.append(_Queued(record, stored, announces))
         self._filled.set()
         return stored
 
@@ -84,18 +86,17 @@ class ShardPublisher:
 
     def _take(self) -> list[_Queued]:
         batch = [self._queue.popleft()]
-        size = batch[0].size
-        while self._queue and size + self._queue[0].size <= BATCH_BYTES:
+        size = len(batch[0].record)
+        while self._queue and size + len(self._queue[0].record) <= BATCH_BYTES:
             batch.append(self._queue.popleft())
-            size += batch[-1].size
+            size += len(batch[-1].record)
         if not self._queue:
             self._filled.clear()
         return batch
 
     async def _append(self, batch: list[_Queued]) -> None:
-        event = views_pb2.PointsAppendedView(records=[queued.record for queued in batch])
-        envelope = wrap(event, aggregate="", actor="gateway")
-        envelope.type = EVENT_TYPE
+        envelope = wrap(points_pb2.PointsAppended(), aggregate="", actor="gateway")
+        envelope.payload = b"".join([queued.record for queued in batch])
         event_draft = draft(self._subject, envelope)
         telemetry.append_bytes.observe(len(event_draft.data))
         failure: Exception | None = None

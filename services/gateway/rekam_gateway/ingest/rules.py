@@ -10,7 +10,7 @@ import hashlib
 import struct
 from collections.abc import Iterable
 
-from rekam_proto.ingest.v1 import ingest_pb2, views_pb2
+from rekam_proto.ingest.v1 import ingest_pb2
 from rekam_runtime import names
 from rekam_runtime.errors import Invalid
 
@@ -60,25 +60,25 @@ def check_key_set(key_set: ingest_pb2.KeySet) -> None:
         raise Invalid("the hash is not that of the keys", field="key_set.hash")
 
 
-def check_frame(frame: views_pb2.FrameView, columns: int) -> int:
-    """Check a frame of a key set with `columns` keys; returns its number of rows."""
-    rows, rest = divmod(len(frame.steps), WORD)
+def check_frame(steps: bytes, times_us: bytes, values: bytes, columns: int, size: int) -> int:
+    """Check a frame's arrays against a key set with `columns` keys; returns its number of rows.
+
+    size: bytes of the whole message.
+    """
+    rows, rest = divmod(len(steps), WORD)
     if rest:
-        raise Invalid(f"{len(frame.steps)} bytes are no whole number of steps", field="frame.steps")
+        raise Invalid(f"{len(steps)} bytes are no whole number of steps", field="frame.steps")
     if not rows:
         raise Invalid("a frame has at least one row", field="frame.steps")
-    if len(frame.times_us) != rows * WORD:
+    if len(times_us) != rows * WORD:
+        raise Invalid(f"{rows} steps need {rows} times, got {len(times_us) / WORD:g}", field="frame.times_us")
+    if len(values) != rows * columns * WORD:
         raise Invalid(
-            f"{rows} steps need {rows} times, got {len(frame.times_us) / WORD:g}", field="frame.times_us"
-        )
-    if len(frame.values) != rows * columns * WORD:
-        raise Invalid(
-            f"{rows} rows of {columns} keys need {rows * columns} values, got {len(frame.values) / WORD:g}",
+            f"{rows} rows of {columns} keys need {rows * columns} values, got {len(values) / WORD:g}",
             field="frame.values",
         )
-    if frame.ByteSize() > MAX_FRAME_BYTES:
+    if size > MAX_FRAME_BYTES:
         raise Invalid(
-            f"a frame has at most {MAX_FRAME_BYTES} bytes, got {frame.ByteSize()}: send fewer rows",
-            field="frame",
+            f"a frame has at most {MAX_FRAME_BYTES} bytes, got {size}: send fewer rows", field="frame"
         )
     return rows

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from rekam_gateway import telemetry
 from rekam_gateway.ingest import rules
 from rekam_gateway.ingest.budget import ByteBudget
-from rekam_gateway.ingest.publisher import ShardPublisher
+from rekam_gateway.ingest.publisher import ShardPublisher, serialized
 from rekam_gateway.ingest.tracking import TrackingClient
 from rekam_proto.ingest.v1 import ingest_pb2, views_pb2
 from rekam_proto.tracking.v1 import read_pb2
@@ -40,7 +40,7 @@ class _Run:
 
 @dataclass(slots=True)
 class _KeySet:
-    message: ingest_pb2.KeySet
+    record: bytes  # as it goes into the log
     columns: int
     announced: set[int]  # shards whose log has its definition from this stream
 
@@ -218,7 +218,9 @@ class Session:
             return
         if len(self._key_sets) >= MAX_KEY_SETS:
             raise SlowDown(f"a stream takes {MAX_KEY_SETS} key sets: connect again to go on")
-        self._key_sets[key_set.hash] = _KeySet(key_set, len(key_set.keys), set())
+        self._key_sets[key_set.hash] = _KeySet(
+            serialized(views_pb2.PointRecordView(key_set=key_set)), len(key_set.keys), set()
+        )
 
     async def _frame(self, frame: views_pb2.FrameView, pending: _Pending) -> None:
         run = self._runs.get(frame.run)
@@ -229,10 +231,13 @@ class Session:
         self._check_sequence(run, frame.sequence)
         key_set = self._key_sets.get(frame.key_set)
         if key_set is None:
-            raise NotFound(f"key set {frame.key_set.hex()} was not sent on this stream", field="frame.key_set")
-        rows = rules.check_frame(frame, key_set.columns)
-
+            raise NotFound(
+                f"key set {frame.key_set.hex()} was not sent on this stream", field="frame.key_set"
+            )
+        # Each access of a view copies: once is enough.
+        steps, times_us, values = frame.steps, frame.times_us, frame.values
         size = frame.ByteSize()
+        rows = rules.check_frame(steps, times_us, values, key_set.columns, size)
         await self._window.acquire(size)
         try:
             await self._budget.acquire(size)
@@ -243,19 +248,18 @@ class Session:
         publisher = self._publishers[run.shard]
         if run.shard not in key_set.announced:
             key_set.announced.add(run.shard)
-            definition = views_pb2.PointRecordView(key_set=key_set.message)
-            publisher.put(definition, key_set.message.ByteSize(), announces=True).add_done_callback(_seen)
+            publisher.put(key_set.record, announces=True).add_done_callback(_seen)
         stored = views_pb2.StoredFrameView(
             run_id=run.run_id,
             sequence=frame.sequence,
             key_set=frame.key_set,
-            steps=frame.steps,
-            times_us=frame.times_us,
-            values=frame.values,
+            steps=steps,
+            times_us=times_us,
+            values=values,
             writer=run.writer,
             rank=run.rank,
         )
-        pending.stored = publisher.put(views_pb2.PointRecordView(frame=stored), size)
+        pending.stored = publisher.put(serialized(views_pb2.PointRecordView(frame=stored)))
         telemetry.frames.inc()
         telemetry.points.inc(rows * key_set.columns)
 

@@ -43,5 +43,3 @@ class TrackingClient:
             await self._methods[body](getattr(request, body), timeout=TIMEOUT_SECONDS, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) from None
-
-
