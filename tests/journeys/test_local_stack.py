@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent import futures
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
 import grpc
-import psutil
 import pytest
 
 import rekam
@@ -22,79 +24,78 @@ from rekam.testing import LocalStack, running_stack
 from tests.support import stack as support
 
 
-def _modes_above(path: Path) -> dict[Path, int]:
-    return {parent: stat.S_IMODE(parent.stat().st_mode) for parent in path.parents}
+def _modes_above(data: Path) -> dict[Path, int]:
+    parents = [*data.parents, *Path(rekam.__file__).parents, *Path(sys.executable).parents]
+    return {parent: stat.S_IMODE(parent.stat().st_mode) for parent in parents}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A stack with an experiment in it; it runs beside the session's.
+
+    modes: of the directories above its own and above the programs, before it started.
+    """
+
+    stack: LocalStack
+    pid: int
+    data: Path
+    experiment_id: str
+    modes: dict[Path, int]
 
 
 @pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that only its owner may enter, as mktemp -d and home directories are."""
-    path = tmp_path_factory.mktemp("closed")
-    path.chmod(0o700)
-    return path
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    # Only its owner may enter it, as with mktemp -d and many home directories.
+    closed = tmp_path_factory.mktemp("closed")
+    closed.chmod(0o700)
+    data = closed / "data"
+    modes = _modes_above(data)
+    with running_stack(data) as stack:
+        assert stack.pid is not None
+        yield Kept(stack, stack.pid, data, rekam.Client(stack.tracking_uri).create_experiment("kept"), modes)
 
 
-@pytest.fixture(scope="module")
-def keeper(closed: Path) -> Iterator[tuple[LocalStack, str]]:
-    """A stack with an experiment in it; it runs beside the session's."""
-    with running_stack(closed / "kept") as stack:
-        yield stack, rekam.Client(stack.tracking_uri).create_experiment("kept")
-
-
-def test_two_stacks_side_by_side_share_nothing(
-    keeper: tuple[LocalStack, str], rekam_clean: LocalStack
-) -> None:
-    stack, _ = keeper
-    assert rekam.Client(stack.tracking_uri).get_experiment_by_name("kept") is not None
+def test_two_stacks_side_by_side_share_nothing(kept: Kept, rekam_clean: LocalStack) -> None:
+    assert rekam.Client(kept.stack.tracking_uri).get_experiment_by_name("kept") is not None
     assert rekam.Client(rekam_clean.tracking_uri).get_experiment_by_name("kept") is None
 
 
-def test_every_socket_is_on_the_loopback_interface(keeper: tuple[LocalStack, str]) -> None:
-    stack, _ = keeper
-    assert stack.pid is not None
-    for connection in support.connections(support.family(stack.pid)):
+def test_every_socket_is_on_the_loopback_interface(kept: Kept) -> None:
+    for connection in support.connections(support.family(kept.pid)):
         for address in (connection.laddr, connection.raddr):
             # gRPC writes an IPv4 address as IPv6's ::ffff:127.0.0.1.
             assert not address or ip_address(address.ip.removeprefix("::ffff:")).is_loopback, connection
 
 
-def test_secrets_are_for_the_owner_and_no_mode_outside_is_touched(tmp_path: Path) -> None:
-    tmp_path.chmod(0o700)
-    programs = Path(rekam.__file__)
-    before = _modes_above(tmp_path / "data") | _modes_above(programs)
-    with running_stack(tmp_path / "data") as stack:
-        assert stack.data is not None
-        for name in ("credentials.json", "state.json", "nats/nats.conf", "logs/postgres.log"):
-            assert stat.S_IMODE((stack.data / name).stat().st_mode) == 0o600, name
-        assert stat.S_IMODE(stack.data.stat().st_mode) == 0o700
-    assert before == _modes_above(tmp_path / "data") | _modes_above(programs)
+def test_secrets_are_for_the_owner_and_no_mode_outside_is_touched(kept: Kept) -> None:
+    for name in ("credentials.json", "state.json", "nats/nats.conf", "logs/postgres.log"):
+        assert stat.S_IMODE((kept.data / name).stat().st_mode) == 0o600, name
+    assert stat.S_IMODE(kept.data.stat().st_mode) == 0o700
+    assert _modes_above(kept.data) == kept.modes
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="Postgres runs as the user itself unless that is root")
-def test_postgres_is_not_run_by_root(keeper: tuple[LocalStack, str]) -> None:
-    stack, _ = keeper
-    assert stack.pid is not None
-    servers = [process for process in support.family(stack.pid) if process.name().startswith("postgres")]
+def test_postgres_is_not_run_by_root(kept: Kept) -> None:
+    servers = [process for process in support.family(kept.pid) if process.name().startswith("postgres")]
     assert servers
     assert all(process.uids().real != 0 for process in servers)
 
 
-def test_a_process_that_dies_is_started_again(keeper: tuple[LocalStack, str]) -> None:
-    stack, experiment_id = keeper
+def test_a_process_that_dies_is_started_again(kept: Kept) -> None:
     victims = {"tracking-project", "nats", "postgres"}
-    for process in support.described(stack.grpc).processes:
+    for process in support.described(kept.stack.grpc).processes:
         if process.name in victims:
             os.kill(process.pid, signal.SIGKILL)
 
     def back() -> bool:
-        processes = support.described(stack.grpc).processes
+        processes = support.described(kept.stack.grpc).processes
         return all(each.ready and (each.restarts >= 1 or each.name not in victims) for each in processes)
 
     support.until("all are ready again", back)
-    client = rekam.Client(stack.tracking_uri)
+    client = rekam.Client(kept.stack.tracking_uri)
     support.until("it answers", lambda: _answers(client))
     assert client.get_experiment_by_name("kept") is not None
-    assert client.get_experiment(experiment_id).name == "kept"
+    assert client.get_experiment(kept.experiment_id).name == "kept"
 
 
 def _answers(client: rekam.Client) -> bool:
@@ -166,11 +167,9 @@ def test_reset_refuses_what_is_no_local_stack(tmp_path: Path) -> None:
     assert "no stack runs on" in nothing.stderr
 
 
-def test_a_directory_has_one_stack(keeper: tuple[LocalStack, str]) -> None:
-    stack, _ = keeper
-    assert stack.data is not None
-    assert f"is in use by pid {stack.pid}" in support.up_refused(stack.data)
-    assert support.described(stack.grpc).data_dir == str(stack.data)
+def test_a_directory_has_one_stack(kept: Kept) -> None:
+    assert f"is in use by pid {kept.pid}" in support.up_refused(kept.data)
+    assert support.described(kept.stack.grpc).data_dir == str(kept.data)
 
 
 def test_a_port_that_is_taken_is_named_and_nothing_is_left(tmp_path: Path) -> None:
@@ -195,14 +194,10 @@ def test_a_directory_that_is_not_ours_is_refused_and_not_touched(tmp_path: Path)
     assert "says format 99" in support.up_refused(newer)
 
 
-def test_a_stack_is_kept_over_a_stop_and_over_a_kill_and_what_is_broken_is_named(tmp_path: Path) -> None:
+def test_data_outlives_a_stop_and_a_kill_and_what_is_broken_is_named(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with running_stack(data) as stack:
-        rekam.Client(stack.tracking_uri).create_experiment("first")
-        assert stack.pid is not None
-        processes = support.family(stack.pid)
-        os.kill(stack.pid, signal.SIGTERM)
-        support.until("SIGTERM ends every process", lambda: support.none_alive(processes), 10.0)
+    _stop_after_creating("first", data)
+    assert support.running_in(data) == []
     assert not (data / "state.json").exists()
 
     with running_stack(data) as stack:
@@ -223,20 +218,25 @@ def test_a_stack_is_kept_over_a_stop_and_over_a_kill_and_what_is_broken_is_named
     assert "was made by Postgres 9" in support.up_refused(data)
     (data / "credentials.json").write_text("{")
     assert "credentials.json cannot be read" in support.up_refused(data)
-    here = psutil.Process()
-    assert support.none_alive(each for each in here.children(recursive=True) if "postgres" in each.name())
+    assert support.running_in(data) == []
 
 
-def test_stdout_has_one_line_and_sigint_exits_with_0(tmp_path: Path) -> None:
-    arguments = ["up", "--data", str(tmp_path / "data"), "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
+def _stop_after_creating(experiment: str, data: Path) -> None:
+    """As a person does: start it, read the one line of stdout, press Ctrl-C."""
     process = subprocess.Popen(
-        [support.REKAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [support.REKAM, "up", "--data", data, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
-    first = process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    rest, said = process.communicate(timeout=30)
-    assert first.startswith("ready http=http://127.0.0.1:"), said
-    assert " grpc=127.0.0.1:" in first
+    line = process.stdout.readline()
+    match = re.fullmatch(r"ready http=http://127\.0\.0\.1:\d+ grpc=(127\.0\.0\.1:\d+)\n", line)
+    try:
+        assert match is not None, line
+        rekam.Client(f"grpc://{match[1]}").create_experiment(experiment)
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, said = process.communicate(timeout=30)
     assert rest == ""
-    assert process.returncode == 0
+    assert process.returncode == 0, said

@@ -62,6 +62,18 @@ def none_alive(processes: Iterable[psutil.Process]) -> bool:
     return not any(_alive(process) for process in processes)
 
 
+def running_in(directory: Path) -> list[str]:
+    """Processes that work in a directory or below it: a stack's all do."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()).is_relative_to(directory):
+                found.append(repr(process))
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
 def _alive(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

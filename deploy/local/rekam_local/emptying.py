@@ -12,7 +12,6 @@ import asyncio
 
 from rekam_local import probe
 from rekam_local.errors import StackError
-from rekam_local.ports import LOOPBACK
 from rekam_local.services import Service
 from rekam_local.supervisor import Stack
 from rekam_runtime.eventlog.jetstream.log import JetStreamLog
@@ -48,7 +47,7 @@ async def _purge(stack: Stack) -> None:
 
 
 async def _reset(service: Service) -> None:
-    answer = await probe.call("POST", LOOPBACK, service.ops_port, "/reset", timeout_s=_TIMEOUT_S)
+    answer = await probe.call("POST", service.ops.host, service.ops.port, "/reset", timeout_s=_TIMEOUT_S)
     if answer is None:
         raise StackError(f"{service.name} does not answer")
     if answer.status >= 300:

@@ -21,17 +21,32 @@ DATABASES = ("tracking", "artifacts", "registry")
 
 
 @dataclass(frozen=True, slots=True)
+class Listen:
+    """An address the user gave."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def reachable(self) -> Listen:
+        """An address that leads there from this machine: nobody connects to 0.0.0.0."""
+        return Listen(LOOPBACK, self.port) if self.host in ("0.0.0.0", "::", "") else self  # noqa: S104
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One process.
 
-    ops_port: where it answers /ready, /metrics and POST /reset.
+    ops: where it answers /ready, /metrics and POST /reset.
     needs: parts that must be there before it starts.
     """
 
     name: str
     package: str
     role: str
-    ops_port: int
+    ops: Listen
     needs: tuple[str, ...]
     env: Mapping[str, str]
 
@@ -45,24 +60,13 @@ class Service:
                 **{name: value for name, value in os.environ.items() if not name.startswith("REKAM_")},
                 **self.env,
             },
-            ready=partial(_is_ready, self.ops_port),
+            ready=partial(_is_ready, self.ops),
         )
 
 
-async def _is_ready(port: int) -> bool:
-    answer = await probe.call("GET", LOOPBACK, port, "/ready")
+async def _is_ready(ops: Listen) -> bool:
+    answer = await probe.call("GET", ops.host, ops.port, "/ready")
     return answer is not None and answer.status == 200
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """An address the user gave."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def services(addresses: Addresses, ports: Mapping[str, int]) -> list[Service]:
             name=name,
             package=f"rekam_{database}",
             role=role,
-            ops_port=ports[f"{name}-ops"],
+            ops=Listen(LOOPBACK, ports[f"{name}-ops"]),
             needs=needs,
             env={
                 **common,
@@ -111,7 +115,7 @@ def services(addresses: Addresses, ports: Mapping[str, int]) -> list[Service]:
             package="rekam_gateway",
             role="serve",
             # Its ops port is its HTTP port.
-            ops_port=addresses.http.port,
+            ops=addresses.http.reachable(),
             needs=("nats",),
             env={
                 **common,
