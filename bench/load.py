@@ -87,10 +87,12 @@ class Stream:
     """One ingest stream that sends serialized requests and waits for their acknowledgement."""
 
     def __init__(self, channel: grpc.Channel) -> None:
-        self._ingest = channel.stream_stream(
-            INGEST,
-            request_serializer=None,
-            response_deserializer=ingest_pb2.IngestResponse.FromString,
+        self._ingest: grpc.StreamStreamMultiCallable[bytes, ingest_pb2.IngestResponse] = (
+            channel.stream_stream(
+                INGEST,
+                request_serializer=None,
+                response_deserializer=ingest_pb2.IngestResponse.FromString,
+            )
         )
         self._free = threading.Semaphore(WINDOW)
 

@@ -24,7 +24,7 @@ SEARCHES = {
 
 def measure_search(stack: Stack, figures: Figures, runs: int) -> None:
     """`search_<runs>_<kind>_ms`: the first page of 100, median over calls."""
-    experiment_id = load_runs(stack.secret("tracking_postgres_url"), runs)
+    experiment_id = load_runs(stack.environment("tracking-serve")["REKAM_POSTGRES_URL"], runs)
     service = run_pb2_grpc.RunServiceStub(stack.channel)
     for name, search in SEARCHES.items():
         request = run_pb2.SearchRunsRequest(experiment_ids=[experiment_id], page_size=PAGE)

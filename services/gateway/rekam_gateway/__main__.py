@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import click
 
 from rekam_gateway import server
 from rekam_gateway.settings import Settings
 from rekam_runtime.process import run
-from rekam_runtime.settings import SettingsError, load
+from rekam_runtime.settings import load
 
 
 @click.group(help="The gateway of Rekam.")
@@ -20,13 +19,8 @@ def main() -> None:
 
 @main.command(help="Serve the ingest stream, commands and queries over gRPC, and HTTP.")
 def serve() -> None:
-    settings = load(Settings, os.environ)
-    run(lambda stop: server.serve(settings, stop))
+    run(lambda stop: server.serve(load(Settings, os.environ), stop))
 
 
 if __name__ == "__main__":
-    try:
-        main(prog_name="python -m rekam_gateway")
-    except SettingsError as error:
-        print(*error.faults, sep="\n", file=sys.stderr)
-        sys.exit(2)
+    main(prog_name="python -m rekam_gateway")

@@ -15,7 +15,7 @@ import structlog
 
 from rekam_gateway import telemetry
 from rekam_proto.ingest.v1 import points_pb2, views_pb2
-from rekam_runtime.errors import Retry
+from rekam_runtime.errors import RekamError, Retry
 from rekam_runtime.eventlog.envelope import draft, wrap
 from rekam_runtime.eventlog.port import EventLog
 
@@ -99,13 +99,18 @@ class ShardPublisher:
         envelope.payload = b"".join([queued.record for queued in batch])
         event_draft = draft(self._subject, envelope)
         telemetry.append_bytes.observe(len(event_draft.data))
-        failure: Exception | None = None
+        failure = "the append was cut off"  # unless it ends in one of the two ways below
         try:
             await self._log.append(event_draft)
-        except Exception as error:  # whatever it is, the writers must hear of it
-            log.warning("append failed", subject=self._subject, records=len(batch), error=str(error))
-            failure = error
-        if failure is not None:
+            failure = ""
+        except RekamError as error:
+            failure = error.message
+            log.warning("append failed", subject=self._subject, records=len(batch), error=failure)
+        finally:
+            self._settle(batch, failure)
+
+    def _settle(self, batch: list[_Queued], failure: str) -> None:
+        if failure:
             # What is queued may rely on a key set in this batch; its writers send all of it again.
             batch += self._queue
             self._queue.clear()
@@ -113,7 +118,7 @@ class ShardPublisher:
         for queued in batch:
             if queued.stored.cancelled():
                 continue
-            if failure is None:
-                queued.stored.set_result(None)
-            else:
+            if failure:
                 queued.stored.set_exception(Retry(f"the log did not take the points: {failure}"))
+            else:
+                queued.stored.set_result(None)

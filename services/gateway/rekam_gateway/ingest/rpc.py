@@ -32,10 +32,12 @@ class IngestService:
     def handler(self) -> grpc.GenericRpcHandler:
         # Requests arrive as bytes: they are parsed into views, and one that cannot be
         # parsed is answered by us.
-        ingest = grpc.stream_stream_rpc_method_handler(
-            self._ingest,
-            request_deserializer=None,
-            response_serializer=ingest_pb2.IngestResponse.SerializeToString,
+        ingest: grpc.RpcMethodHandler[bytes, ingest_pb2.IngestResponse] = (
+            grpc.stream_stream_rpc_method_handler(
+                self._ingest,
+                request_deserializer=None,
+                response_serializer=ingest_pb2.IngestResponse.SerializeToString,
+            )
         )
         return grpc.method_handlers_generic_handler(SERVICE, {"Ingest": ingest})
 

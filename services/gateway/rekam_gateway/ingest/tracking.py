@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import grpc
+from collections.abc import Awaitable, Callable
+
 import grpc.aio
+from google.protobuf.message import Message
 
 from rekam_proto.ingest.v1 import views_pb2
 from rekam_proto.tracking.v1 import run_pb2, run_pb2_grpc
@@ -21,7 +23,7 @@ class TrackingClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         runs = run_pb2_grpc.RunServiceStub(channel)
         self._state = runs.GetRunState
-        self._methods = {
+        self._methods: dict[str, Callable[..., Awaitable[Message]]] = {
             "create_run": runs.CreateRun,
             "update_run": runs.UpdateRun,
             "log_params": runs.LogParams,
