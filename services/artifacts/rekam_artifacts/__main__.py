@@ -1,29 +1,30 @@
-"""The roles of the artifacts service: `python -m rekam_artifacts ROLE`."""
+"""`python -m rekam_artifacts serve|migrate`; settings come from the environment."""
 
 from __future__ import annotations
 
+import os
+
 import click
 
+from rekam_artifacts import server
+from rekam_artifacts.settings import MigrateSettings, ServeSettings
 from rekam_runtime.process import run
+from rekam_runtime.settings import load
 
 
-@click.group(help="Rekam's artifacts service. Settings come from the environment (REKAM_*).")
+@click.group(help="The artifacts service of Rekam.")
 def main() -> None:
     pass
 
 
-@main.command("serve", help="Answer gRPC calls until told to stop.")
-def serve_role() -> None:
-    from rekam_artifacts.server import serve
-
-    run(serve)
+@main.command(help="Answer gRPC calls until told to stop.")
+def serve() -> None:
+    run(lambda stop: server.serve(load(ServeSettings, os.environ), stop))
 
 
-@main.command("migrate", help="Bring the database to what this version expects, then exit.")
-def migrate_role() -> None:
-    from rekam_artifacts.server import migrate
-
-    run(migrate)
+@main.command(help="Bring the database to what this version expects, and end.")
+def migrate() -> None:
+    run(lambda stop: server.migrate(load(MigrateSettings, os.environ)))
 
 
 if __name__ == "__main__":

@@ -1,29 +1,30 @@
-"""The roles of the registry service: `python -m rekam_registry ROLE`."""
+"""`python -m rekam_registry serve|migrate`; settings come from the environment."""
 
 from __future__ import annotations
 
+import os
+
 import click
 
+from rekam_registry import server
+from rekam_registry.settings import MigrateSettings, ServeSettings
 from rekam_runtime.process import run
+from rekam_runtime.settings import load
 
 
-@click.group(help="Rekam's registry service. Settings come from the environment (REKAM_*).")
+@click.group(help="The registry service of Rekam.")
 def main() -> None:
     pass
 
 
-@main.command("serve", help="Answer gRPC calls until told to stop.")
-def serve_role() -> None:
-    from rekam_registry.server import serve
-
-    run(serve)
+@main.command(help="Answer gRPC calls until told to stop.")
+def serve() -> None:
+    run(lambda stop: server.serve(load(ServeSettings, os.environ), stop))
 
 
-@main.command("migrate", help="Bring the database to what this version expects, then exit.")
-def migrate_role() -> None:
-    from rekam_registry.server import migrate
-
-    run(migrate)
+@main.command(help="Bring the database to what this version expects, and end.")
+def migrate() -> None:
+    run(lambda stop: server.migrate(load(MigrateSettings, os.environ)))
 
 
 if __name__ == "__main__":

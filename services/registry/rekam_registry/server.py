@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 
 import structlog
 
@@ -12,15 +11,13 @@ from rekam_registry.wiring import serving
 from rekam_runtime import postgres
 from rekam_runtime.ops import OpsServer
 from rekam_runtime.rpc.server import build_server
-from rekam_runtime.settings import load
 from rekam_runtime.telemetry import configure_logging
 
 _log = structlog.get_logger(__name__)
 
 
-async def serve(stop: asyncio.Event) -> None:
+async def serve(settings: ServeSettings, stop: asyncio.Event) -> None:
     """gRPC and the ops port, until told to stop."""
-    settings = load(ServeSettings, os.environ)
     configure_logging("registry", "serve", settings.log_format, settings.log_level)
     async with (
         serving(settings) as role,
@@ -31,9 +28,8 @@ async def serve(stop: asyncio.Event) -> None:
         await stop.wait()
 
 
-async def migrate(stop: asyncio.Event) -> None:
+async def migrate(settings: MigrateSettings) -> None:
     """The database as this version expects it."""
-    settings = load(MigrateSettings, os.environ)
     configure_logging("registry", "migrate", settings.log_format, settings.log_level)
     applied = await postgres.migrate(settings.postgres_url.reveal(), "rekam_registry")
     _log.info("migrated", applied=applied)

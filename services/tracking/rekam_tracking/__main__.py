@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import click
 
 from rekam_runtime.process import run
-from rekam_runtime.settings import SettingsError, load
+from rekam_runtime.settings import load
 from rekam_tracking import server
 from rekam_tracking.settings import MigrateSettings, ProjectSettings, ServeSettings
 
@@ -20,25 +19,18 @@ def main() -> None:
 
 @main.command(help="Answer commands and queries over gRPC.")
 def serve() -> None:
-    settings = load(ServeSettings, os.environ)
-    run(lambda stop: server.serve(settings, stop))
+    run(lambda stop: server.serve(load(ServeSettings, os.environ), stop))
 
 
 @main.command(help="Apply events from the log to Postgres.")
 def project() -> None:
-    settings = load(ProjectSettings, os.environ)
-    run(lambda stop: server.project(settings, stop))
+    run(lambda stop: server.project(load(ProjectSettings, os.environ), stop))
 
 
 @main.command(help="Bring the database to what this version expects, and end.")
 def migrate() -> None:
-    settings = load(MigrateSettings, os.environ)
-    run(lambda stop: server.migrate(settings))
+    run(lambda stop: server.migrate(load(MigrateSettings, os.environ)))
 
 
 if __name__ == "__main__":
-    try:
-        main(prog_name="python -m rekam_tracking")
-    except SettingsError as error:
-        print(*error.faults, sep="\n", file=sys.stderr)
-        sys.exit(2)
+    main(prog_name="python -m rekam_tracking")
