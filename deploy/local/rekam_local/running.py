@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 
 from rekam_local.child import Say
 from rekam_local.directory import DataDirectory
@@ -18,7 +19,7 @@ from rekam_local.leftovers import end_leftovers
 from rekam_local.lock import DirectoryLock
 from rekam_local.ports import PortBlock, require_free
 from rekam_local.services import Listen
-from rekam_local.supervisor import Options, Stack
+from rekam_local.supervisor import Options, Stack, first_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,10 @@ async def _until_stopped(stack: Stack, say: Say, stop_with_stdin: bool, announce
         await asyncio.wait([life, stopping, logs])
         await stack.stop()
     if not life.cancelled():
-        life.result()
+        try:
+            life.result()
+        except* StackError as errors:
+            raise StackError(str(first_of(errors))) from errors
     say("stopped")
 
 
@@ -109,21 +113,19 @@ async def _watch_stdin(asked: asyncio.Event, say: Say) -> None:
 
 
 async def _serve(stack: Stack, announce: Callable[[], None]) -> None:
-    starting = asyncio.create_task(stack.start())
-    try:
-        # Every child is executed anew at once: gRPC's care for forks has nothing to do here.
-        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-        # Imported while the parts start: gRPC takes a quarter of a second.
-        from rekam_local.control import serve
+    # Every child is executed anew at once: gRPC's care for forks has nothing to do here.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    # Imported while the parts start: gRPC takes a quarter of a second.
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.to_thread(import_module, "rekam_local.control"))
+        group.create_task(stack.start())
+    from rekam_local.control import serve
 
-        server = await serve(stack)
-        try:
-            await starting
-            announce()
-            await server.wait_for_termination()
-        finally:
-            await server.stop(grace=0.5)
+    server = await serve(stack)
+    try:
+        announce()
+        await server.wait_for_termination()
     finally:
-        starting.cancel()
-        with contextlib.suppress(asyncio.CancelledError, StackError):
-            await starting
+        # A server that is stopped in the moment it starts may never say that it has.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(server.stop(grace=0.5), 2.0)

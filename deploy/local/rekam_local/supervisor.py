@@ -101,7 +101,7 @@ class Stack:
                     needs = [parts[need] for need in service.needs]
                     group.create_task(self._part(service.command(self.directory.path), *needs))
         except* (StackError, RekamError) as errors:
-            raise StackError(str(_first(errors))) from errors
+            raise StackError(str(first_of(errors))) from errors
 
     async def _part(self, command: Command, *needs: asyncio.Task[None]) -> None:
         for need in needs:
@@ -171,7 +171,8 @@ class Stack:
             self._say(f"state.json cannot be written: {error}")
 
 
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group, without the groups around it."""
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
