@@ -1,67 +1,114 @@
-"""A series cut into buckets for a chart; pure numpy."""
+"""A series cut into buckets for a chart, part by part; nothing is sampled away. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
+
+from rekam_tracking.metrics.chunks import Float64s, Int64s
+from rekam_tracking.metrics.points import value_order
 
 
 @dataclass(frozen=True, slots=True)
-class Buckets:
-    """Columns over the buckets that hold points, in order of x."""
+class Cut:
+    """[x_from, x_to] in `number` equal parts: x is in bucket (x - x_from) * number // span."""
 
     x_from: int
     x_to: int
-    index: NDArray[np.int64]
-    count: NDArray[np.int64]
-    nans: NDArray[np.int64]
-    min: NDArray[np.float64]
-    max: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    last: NDArray[np.float64]
-    first_x: NDArray[np.int64]
-    last_x: NDArray[np.int64]
+    number: int
+
+    def first_xs(self) -> Int64s:
+        """The least x of each bucket; those behind x_to are left out.
+
+        In Python's integers: the span may be greater than an int64.
+        """
+        span = self.x_to - self.x_from + 1
+        xs = (self.x_from + -(-index * span // self.number) for index in range(self.number))
+        return np.array([x for x in xs if x <= self.x_to], np.int64)
 
 
-def cut(x: NDArray[np.int64], values: NDArray[np.float64], x_from: int, x_to: int, buckets: int) -> Buckets:
-    """Cut n >= 0 points, in the order of x, into equal parts of [x_from, x_to].
+class Buckets:
+    """Columns over all buckets of a cut, taking in points in any order."""
 
-    Bucket b holds the x from x_from + b * span / buckets on, where span = x_to - x_from + 1.
-    min, max and mean are over a bucket's numbers, NaN when there are none.
-    """
-    first, last = (int(np.searchsorted(x, bound, side)) for bound, side in ((x_from, "left"), (x_to, "right")))  # type: ignore[call-overload]
-    x, values = x[first:last], values[first:last]
-    span = x_to - x_from + 1
-    # In Python's integers: a span may be greater than an int64.
-    edges = [x_from + -(-number * span // buckets) for number in range(buckets)]
-    starts = np.searchsorted(x, np.array(edges, np.int64), "left")
-    ends = np.append(starts[1:], len(x))
-    index = np.flatnonzero(starts < ends)
-    starts, ends = starts[index], ends[index]
-    count = ends - starts
-    if not len(index):
-        empty = np.empty(0, np.float64)
-        return Buckets(x_from, x_to, index, count, count, empty, empty, empty, empty, x[:0], x[:0])
-    missing = np.isnan(values)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+    def __init__(self, cut: Cut) -> None:
+        self._cut = cut
+        self._edges = cut.first_xs()
+        size = len(self._edges)
+        self.count = np.zeros(size, np.int64)
+        self.nans = np.zeros(size, np.int64)
+        self.min = np.full(size, np.nan)
+        self.max = np.full(size, np.nan)
+        self.last = np.full(size, np.nan)
+        self.first_x = np.zeros(size, np.int64)
+        self.last_x = np.zeros(size, np.int64)
+        self._last_time = np.zeros(size, np.int64)
+        # A sum of finite numbers must not become infinite: the range of float64 is too small.
+        self._sum = np.zeros(size, np.longdouble)
+
+    @property
+    def filled(self) -> npt.NDArray[np.intp]:
+        """Numbers of the buckets that hold points."""
+        return np.flatnonzero(self.count)
+
+    def mean(self) -> Float64s:
+        """Over each bucket's numbers; NaN where there are none."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (self._sum / (self.count - self.nans)).astype(np.float64)
+
+    def add(self, x: Int64s, times_us: Int64s, values: Float64s) -> None:
+        """Take in points. Times decide which of several with a bucket's greatest x is its last."""
+        if not bool((x[1:] > x[:-1]).all()):
+            order = np.lexsort((value_order(values), times_us, x))
+            x, times_us, values = x[order], times_us[order], values[order]
+        first = int(np.searchsorted(x, self._cut.x_from, "left"))
+        last = int(np.searchsorted(x, self._cut.x_to, "right"))
+        x, times_us, values = x[first:last], times_us[first:last], values[first:last]
+        starts = np.searchsorted(x, self._edges, "left")
+        ends = np.append(starts[1:], len(x))
+        index = np.flatnonzero(starts < ends)
+        if len(index):
+            self._merge(index, starts[index], ends[index], x, times_us, values)
+
+    def _merge(
+        self,
+        index: npt.NDArray[np.intp],
+        starts: npt.NDArray[np.intp],
+        ends: npt.NDArray[np.intp],
+        x: Int64s,
+        times_us: Int64s,
+        values: Float64s,
+    ) -> None:
+        """index: buckets with points, those in order from starts to ends."""
+        self.min[index] = np.fmin(self.min[index], np.fmin.reduceat(values, starts))
+        self.max[index] = np.fmax(self.max[index], np.fmax.reduceat(values, starts))
+        missing = np.isnan(values)
         if missing.any():
-            nans = np.add.reduceat(missing, starts, dtype=np.int64)
-            total = np.add.reduceat(np.where(missing, 0.0, values), starts)
+            self.nans[index] += np.add.reduceat(missing, starts, dtype=np.int64)
+            numbers = np.where(missing, 0.0, values)
         else:
-            nans = np.zeros(len(index), np.int64)
-            total = np.add.reduceat(values, starts)
-        return Buckets(
-            x_from,
-            x_to,
-            index,
-            count,
-            nans,
-            min=np.fmin.reduceat(values, starts),
-            max=np.fmax.reduceat(values, starts),
-            mean=total / (count - nans),
-            last=values[ends - 1],
-            first_x=x[starts],
-            last_x=x[ends - 1],
+            numbers = values
+        with np.errstate(invalid="ignore", over="ignore"):
+            sums = np.add.reduceat(numbers, starts)
+            if not np.isfinite(sums).all():
+                sums = np.add.reduceat(numbers.astype(np.longdouble), starts)
+            self._sum[index] += sums
+
+        first_x, last_x = x[starts], x[ends - 1]
+        last_time, last = times_us[ends - 1], values[ends - 1]
+        new = self.count[index] == 0
+        self.count[index] += ends - starts
+        self.first_x[index] = np.where(new, first_x, np.minimum(self.first_x[index], first_x))
+        old_x, old_time = self.last_x[index], self._last_time[index]
+        tied = (last_x == old_x) & (
+            (last_time > old_time)
+            | ((last_time == old_time) & (value_order(last) > value_order(self.last[index])))
+        )
+        later = new | (last_x > old_x) | tied
+        place = index[later]
+        self.last_x[place], self._last_time[place], self.last[place] = (
+            last_x[later],
+            last_time[later],
+            last[later],
         )

@@ -20,6 +20,8 @@ VALUE = np.dtype("<f8")
 MAX_CHUNK_BYTES = 4 * 1024 * 1024
 # So that a block of a history, and what a merge keeps waiting, is never more than this.
 MAX_CHUNK_ROWS = 65_536
+# Chunks with fewer rows are merged in time.
+SMALL_ROWS = 1_024
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,9 +69,7 @@ def _add(batch: PointBatch, data: bytes) -> None:
     if envelope.type != _EVENT:
         raise Quarantine(f"a points stream has events {_EVENT}, this one is {envelope.type!r}")
     if envelope.schema_version > _SCHEMA_VERSION:
-        raise Quarantine(
-            f"{_EVENT} has schema version {envelope.schema_version}, known is {_SCHEMA_VERSION}"
-        )
+        raise Quarantine(f"{_EVENT} has schema version {envelope.schema_version}, known is {_SCHEMA_VERSION}")
     for record in views_pb2.PointsAppendedView.FromString(envelope.payload).records:
         match record.WhichOneof("body"):
             case "frame":

@@ -1,68 +1,76 @@
-"""Key sets in the database: learned from the log, remembered by hash."""
+"""Key sets by hash: learnt from the log, kept in Postgres, remembered here."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rekam_runtime.errors import Quarantine
 from rekam_runtime.postgres import Connection, Statements
 
 _statements = Statements.load("rekam_tracking.metrics", "projection.sql")
-_MAX_REMEMBERED = 50_000
+_REMEMBERED = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class StoredKeySet:
+class KeySet(NamedTuple):
+    """A key set's id, and its number of keys."""
+
     key_set_id: int
     columns: int
 
 
 class KeySets:
-    """Answers key sets by hash; those used least lately are forgotten beyond a bound."""
+    """Ids of key sets; those used least lately are looked up again beyond a bound."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[bytes, StoredKeySet] = OrderedDict()
+        self._known: OrderedDict[bytes, KeySet] = OrderedDict()
 
     def forget(self) -> None:
-        """After a rollback: what was learned in it is not in the database."""
+        """What was learnt may have been rolled back."""
         self._known.clear()
 
     async def resolve(
-        self, connection: Connection, defined: Mapping[bytes, Sequence[str]], used: Iterable[bytes]
-    ) -> dict[bytes, StoredKeySet]:
-        """Store what is defined and new; answer all that is used.
+        self, connection: Connection, hashes: Iterable[bytes], announced: Mapping[bytes, Sequence[str]]
+    ) -> dict[bytes, KeySet]:
+        """Every one of these key sets and of those announced, which are added when they are new.
 
-        Raises Quarantine when a used one is neither defined nor stored.
+        Raises Quarantine for a hash that was never announced.
         """
-        wanted = {*defined, *used}
-        unknown = [digest for digest in wanted if digest not in self._known]
-        if unknown:
-            for row in await connection.fetch(_statements.known_key_sets, unknown):
-                self._known[row["hash"]] = StoredKeySet(row["key_set_id"], row["columns"])
-            for digest in unknown:
-                if digest in self._known:
-                    continue
-                if digest not in defined:
-                    raise Quarantine(f"key set {digest.hex()} was never defined")
-                self._known[digest] = await _store(connection, digest, defined[digest])
-        found = {digest: self._known[digest] for digest in wanted}
-        for digest in wanted:
-            self._known.move_to_end(digest)
-        while len(self._known) > _MAX_REMEMBERED:
+        resolved: dict[bytes, KeySet] = {}
+        missing: set[bytes] = set()
+        for hash in {*hashes, *announced}:
+            if (known := self._known.get(hash)) is None:
+                missing.add(hash)
+            else:
+                self._known.move_to_end(hash)
+                resolved[hash] = known
+        if missing:
+            found = await _read(connection, missing)
+            if new := {hash: announced[hash] for hash in missing - found.keys() if hash in announced}:
+                await _add(connection, new)
+                found |= await _read(connection, new)
+            if lost := missing - found.keys():
+                raise Quarantine(f"frame.key_set: {min(lost).hex()} was never announced")
+            resolved |= found
+            self._remember(found)
+        return resolved
+
+    def _remember(self, found: Mapping[bytes, KeySet]) -> None:
+        self._known.update(found)
+        while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return found
 
 
-async def _store(connection: Connection, digest: bytes, keys: Sequence[str]) -> StoredKeySet:
-    ordered = sorted(keys)  # one order for all writers: no deadlock
-    await connection.execute(_statements.add_keys, ordered)
-    ids = {row["key"]: row["key_id"] for row in await connection.fetch(_statements.key_ids, ordered)}
-    key_ids = [ids[key] for key in keys]
-    key_set_id = await connection.fetchval(_statements.add_key_set, digest, key_ids)
-    if key_set_id is None:  # another projector was first
-        (row,) = await connection.fetch(_statements.known_key_sets, [digest])
-        return StoredKeySet(row["key_set_id"], row["columns"])
-    await connection.execute(_statements.add_columns, key_set_id, key_ids)
-    return StoredKeySet(key_set_id, len(keys))
+async def _read(connection: Connection, hashes: Iterable[bytes]) -> dict[bytes, KeySet]:
+    rows = await connection.fetch(_statements.known_key_sets, list(hashes))
+    return {row["hash"]: KeySet(row["key_set_id"], row["columns"]) for row in rows}
+
+
+async def _add(connection: Connection, key_sets: Mapping[bytes, Sequence[str]]) -> None:
+    """Add key sets; another projector may be adding the same ones."""
+    keys = sorted({key for keys in key_sets.values() for key in keys})
+    await connection.execute(_statements.add_keys, keys)
+    key_ids = {row["key"]: row["key_id"] for row in await connection.fetch(_statements.key_ids, keys)}
+    for hash in sorted(key_sets):
+        await connection.execute(_statements.add_key_set, hash, [key_ids[key] for key in key_sets[hash]])

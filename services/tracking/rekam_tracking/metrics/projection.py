@@ -1,139 +1,107 @@
-"""Points from the log into chunks, once: `apply` of the points streams.
+"""Points: frames of the log to rows, many at a time.
 
-A batch becomes few large rows: the new frames of one run, key set and writer are put
-together column by column. Frames that were received before, in this batch or ever, are
-left out by the ranges of sequences kept for each writer.
+A batch of any number of frames becomes one chunk for each writer and key set of a run (more
+only when it would be too large), and one statement for each other table.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 from uuid import UUID
-
-import numpy as np
 
 from rekam_runtime.errors import Quarantine
 from rekam_runtime.eventlog.port import Record
 from rekam_runtime.postgres import Connection, Statements
-from rekam_tracking.metrics.frames import StoredFrame, read
-from rekam_tracking.metrics.key_sets import KeySets, StoredKeySet
-from rekam_tracking.metrics.latest import latest_row
-
-# Bytes of values in one chunk: the unit of memory for whoever reads or merges it.
-CHUNK_BYTES = 4 * 1024 * 1024
+from rekam_tracking.metrics.chunks import SMALL_ROWS, Columns, gather
+from rekam_tracking.metrics.frames import WORD, Frame, decode
+from rekam_tracking.metrics.key_sets import KeySet, KeySets
+from rekam_tracking.metrics.latest import latest_of
+from rekam_tracking.metrics.rows import copy_chunks, plain_row
+from rekam_tracking.metrics.writers import NewFrames, receive
 
 _statements = Statements.load("rekam_tracking.metrics", "projection.sql")
-_COLUMNS = (
-    *("run_id", "key_set_id", "writer", "rows", "step_min", "step_max", "time_min", "time_max"),
-    *("steps", "times_us", "values"),
-)
 
-Writer = tuple[UUID, str]
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    writer_id: int
+    columns: Columns
 
 
 class PointsProjection:
-    """Remembers key sets between batches; everything else is in the database."""
+    """Applies a points stream. Each stream has its own: what one has learnt in an open
+    transaction is nothing to the others.
+
+    busy_s: seconds spent in `apply` so far; what runs in the background looks at it.
+    """
 
     def __init__(self) -> None:
         self._key_sets = KeySets()
+        self.busy_s = 0.0
 
     def forget(self) -> None:
-        """After a rollback, or when the tables were emptied."""
+        """Forget what was learnt: its transaction was rolled back, or the tables were emptied."""
         self._key_sets.forget()
 
-    async def apply(self, connection: Connection, records: Sequence[Record]) -> None:
-        """Write a batch; raises Quarantine when it holds what cannot be read."""
-        defined, frames = read(records)
-        key_sets = await self._key_sets.resolve(connection, defined, {frame.key_set for frame in frames})
-        for frame in frames:
-            if len(frame.values) != len(frame.steps) * key_sets[frame.key_set].columns:
-                raise Quarantine(f"frame {frame.sequence} of run {frame.run_id.hex} does not fit its key set")
-        new = await _receive(connection, frames, key_sets)
-        groups: defaultdict[tuple[UUID, bytes, str], list[StoredFrame]] = defaultdict(list)
-        for frame in new:
-            groups[frame.run_id, frame.key_set, frame.writer].append(frame)
-        chunks = []
-        for (run_id, digest, writer), group in groups.items():
-            key_set = key_sets[digest]
-            for part in _split(group):
-                chunks.append(await _chunk(connection, run_id, key_set, writer, part))
-        if chunks:
-            await connection.copy_records_to_table("metric_chunks", records=chunks, columns=_COLUMNS)
+    async def apply(self, connection: Connection, records: Sequence[Record], /) -> None:
+        """Write what is new in the records; raises Quarantine when one is malformed."""
+        started = time.perf_counter()
+        try:
+            batch = decode(records)
+            hashes = {frame.key_set for frame in batch.frames}
+            key_sets = await self._key_sets.resolve(connection, hashes, batch.key_sets)
+            _check_columns(batch.frames, key_sets)
+            if batch.frames:
+                await _write(connection, await receive(connection, batch.frames), key_sets)
+        finally:
+            self.busy_s += time.perf_counter() - started
 
 
-async def _receive(
-    connection: Connection, frames: Sequence[StoredFrame], key_sets: dict[bytes, StoredKeySet]
-) -> list[StoredFrame]:
-    """The frames that are new, noted as received."""
-    writers: dict[Writer, None] = dict.fromkeys((frame.run_id, frame.writer) for frame in frames)
-    if not writers:
-        return []
-    rows = await connection.fetch(
-        _statements.received, [run_id for run_id, _ in writers], [writer for _, writer in writers]
-    )
-    received = {(row["run_id"], row["writer"]): row["received"] for row in rows}
-    arrived: defaultdict[Writer, set[int]] = defaultdict(set)
-    points: defaultdict[Writer, int] = defaultdict(int)
-    ranks: dict[Writer, int | None] = {}
-    new = []
+def _check_columns(frames: Sequence[Frame], key_sets: dict[bytes, KeySet]) -> None:
     for frame in frames:
-        writer = (frame.run_id, frame.writer)
-        if frame.sequence in arrived[writer]:
-            continue
-        if any(part.lower <= frame.sequence < part.upper for part in received.get(writer, ())):
-            continue
-        arrived[writer].add(frame.sequence)
-        points[writer] += len(frame.values)
-        ranks[writer] = frame.rank
-        new.append(frame)
-    if new:
-        await connection.execute(
-            _statements.receive,
-            [run_id for run_id, _ in ranks],
-            [writer for _, writer in ranks],
-            list(ranks.values()),
-            [_multirange(arrived[writer]) for writer in ranks],
-            [points[writer] for writer in ranks],
-        )
-    return new
+        columns = key_sets[frame.key_set].columns
+        if len(frame.values) != frame.rows * columns * WORD:
+            raise Quarantine(
+                f"frame.values: {frame.rows} rows of {columns} keys with {len(frame.values)} bytes"
+            )
 
 
-def _multirange(sequences: Iterable[int]) -> str:
-    """As Postgres writes it: {[1,4),[7,8)}."""
-    ranges: list[list[int]] = []
-    for sequence in sorted(sequences):
-        if ranges and ranges[-1][1] == sequence:
-            ranges[-1][1] += 1
-        else:
-            ranges.append([sequence, sequence + 1])
-    return "{" + ",".join(f"[{first},{end})" for first, end in ranges) + "}"
-
-
-def _split(group: list[StoredFrame]) -> Iterable[list[StoredFrame]]:
-    """Parts of at most CHUNK_BYTES of values, in order."""
-    part: list[StoredFrame] = []
-    size = 0
-    for frame in group:
-        if part and size + frame.values.nbytes > CHUNK_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(frame)
-        size += frame.values.nbytes
-    yield part
-
-
-async def _chunk(
-    connection: Connection, run_id: UUID, key_set: StoredKeySet, writer: str, frames: list[StoredFrame]
-) -> tuple[object, ...]:
-    steps = np.concatenate([frame.steps for frame in frames])
-    times_us = np.concatenate([frame.times_us for frame in frames])
-    columns = [frame.values.reshape(key_set.columns, -1) for frame in frames]
-    values = columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1)
-    latest = latest_row(steps, times_us, values)
-    await connection.execute(
-        _statements.set_live, run_id, key_set.key_set_id, latest.step, latest.time_us, latest.values.tolist()
+async def _write(
+    connection: Connection, received: Sequence[NewFrames], key_sets: dict[bytes, KeySet]
+) -> None:
+    places: dict[tuple[UUID, int], list[_Chunk]] = {}
+    for new in received:
+        by_key_set: dict[bytes, list[Frame]] = {}
+        for frame in new.frames:
+            by_key_set.setdefault(frame.key_set, []).append(frame)
+        for hash, frames in by_key_set.items():
+            chunks = places.setdefault((new.run_id, key_sets[hash].key_set_id), [])
+            chunks += [_Chunk(new.writer_id, columns) for columns in gather(frames)]
+    if not places:
+        return
+    await copy_chunks(
+        connection,
+        [
+            plain_row(run_id, key_set_id, chunk.writer_id, chunk.columns)
+            for (run_id, key_set_id), chunks in places.items()
+            for chunk in chunks
+        ],
     )
-    bounds = (int(steps.min()), int(steps.max()), int(times_us.min()), int(times_us.max()))
-    arrays = (steps.tobytes(), times_us.tobytes(), values.tobytes())
-    return (run_id, key_set.key_set_id, writer, len(steps), *bounds, *arrays)
+    await connection.execute(
+        _statements.count_rows,
+        [run_id for run_id, _ in places],
+        [key_set_id for _, key_set_id in places],
+        [sum(chunk.columns.rows for chunk in chunks) for chunks in places.values()],
+        [sum(chunk.columns.rows < SMALL_ROWS for chunk in chunks) for chunks in places.values()],
+    )
+    latest = {place: latest_of(map(attrgetter("columns"), chunks)) for place, chunks in places.items()}
+    await connection.executemany(
+        _statements.keep_latest,
+        [
+            (run_id, key_set_id, row.step, row.time_us, row.values.tolist())
+            for (run_id, key_set_id), row in latest.items()
+        ],
+    )

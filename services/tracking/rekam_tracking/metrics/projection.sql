@@ -1,43 +1,58 @@
 -- name: known_key_sets
-SELECT hash, key_set_id, cardinality(key_ids) AS columns FROM key_sets WHERE hash = ANY($1::bytea[])
+SELECT key_set_id, hash, cardinality(key_ids) AS columns FROM key_sets WHERE hash = ANY($1::bytea[])
 
 -- name: add_keys
-INSERT INTO metric_keys (key) SELECT unnest($1::text[]) ON CONFLICT (key) DO NOTHING
+-- In one order for all, so that two that add the same keys wait for each other and not both.
+INSERT INTO metric_keys (key) SELECT key FROM unnest($1::text[]) AS added (key) ORDER BY key
+ON CONFLICT (key) DO NOTHING
 
 -- name: key_ids
 SELECT key, key_id FROM metric_keys WHERE key = ANY($1::text[])
 
 -- name: add_key_set
-INSERT INTO key_sets (hash, key_ids) VALUES ($1, $2::int[]) ON CONFLICT (hash) DO NOTHING RETURNING key_set_id
-
--- name: add_columns
+WITH added AS (
+    INSERT INTO key_sets (hash, key_ids) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING RETURNING key_set_id
+)
 INSERT INTO key_set_columns (key_id, key_set_id, column_index)
-SELECT key_id, $1, place - 1 FROM unnest($2::int[]) WITH ORDINALITY AS keys (key_id, place)
-ON CONFLICT DO NOTHING
+SELECT key_id, key_set_id, place - 1 FROM added, unnest($2::int[]) WITH ORDINALITY AS keys (key_id, place)
 
--- name: received
-SELECT w.run_id, w.writer, w.received
-FROM writers w JOIN unnest($1::uuid[], $2::text[]) AS asked (run_id, writer) USING (run_id, writer)
-FOR UPDATE OF w
+-- name: lock_writers
+SELECT writer_id, writers.run_id, writers.writer, received
+FROM unnest($1::uuid[], $2::text[]) AS asked (run_id, writer)
+JOIN writers USING (run_id, writer)
+ORDER BY writer_id
+FOR UPDATE OF writers
+
+-- name: add_writers
+INSERT INTO writers (run_id, writer, rank)
+SELECT run_id, writer, rank FROM unnest($1::uuid[], $2::text[], $3::int[]) AS added (run_id, writer, rank)
+ON CONFLICT (run_id, writer) DO NOTHING
 
 -- name: receive
-INSERT INTO writers AS w (run_id, writer, rank, received, points)
-SELECT run_id, writer, rank, received::int8multirange, points
-FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::bigint[])
-    AS new (run_id, writer, rank, received, points)
-ON CONFLICT (run_id, writer) DO UPDATE SET
-    rank = coalesce(excluded.rank, w.rank),
-    received = w.received + excluded.received,
-    points = w.points + excluded.points
+UPDATE writers
+SET received = writers.received + change.received::int8multirange, points = writers.points + change.points
+FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS change (writer_id, received, points)
+WHERE writers.writer_id = change.writer_id
 
--- name: set_live
-INSERT INTO metric_live AS live (run_id, key_set_id, step, time_us, "values")
-VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (run_id, key_set_id) DO UPDATE SET
-    step = excluded.step,
+-- name: count_rows
+INSERT INTO run_key_sets (run_id, key_set_id, rows, small_chunks)
+SELECT run_id, key_set_id, rows, small_chunks
+FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::int[]) AS added (run_id, key_set_id, rows, small_chunks)
+ON CONFLICT (run_id, key_set_id) DO UPDATE
+SET rows = run_key_sets.rows + excluded.rows,
+    small_chunks = run_key_sets.small_chunks + excluded.small_chunks,
+    changed_at = excluded.changed_at
+
+-- name: keep_latest
+-- All keys of a key set share its rows, so the row with the greatest (step, time) is the
+-- latest of each. Of rows with the same, the greater value counts, NaN as 0.
+INSERT INTO metric_live (run_id, key_set_id, step, time_us, values) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (run_id, key_set_id) DO UPDATE
+SET step = excluded.step,
     time_us = excluded.time_us,
-    "values" = CASE
-        WHEN (excluded.step, excluded.time_us) > (live.step, live.time_us) THEN excluded."values"
-        ELSE greatest_values(live."values", excluded."values")
-    END
-WHERE (excluded.step, excluded.time_us) >= (live.step, live.time_us)
+    values = CASE
+        WHEN (excluded.step, excluded.time_us) > (metric_live.step, metric_live.time_us) THEN excluded.values
+        ELSE greatest_values(metric_live.values, excluded.values)
+    END,
+    changed_at = excluded.changed_at
+WHERE (excluded.step, excluded.time_us) >= (metric_live.step, metric_live.time_us)

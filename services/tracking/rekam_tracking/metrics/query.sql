@@ -1,31 +1,43 @@
--- name: run_exists
-SELECT EXISTS (SELECT FROM runs WHERE run_id = $1)
+-- name: missing_run
+SELECT run_id FROM unnest($1::uuid[]) AS asked (run_id)
+WHERE NOT EXISTS (SELECT FROM runs WHERE runs.run_id = asked.run_id)
+LIMIT 1
 
 -- name: list_metrics
-SELECT k.key, sum(chunks.rows)::bigint AS points
-FROM (SELECT key_set_id, sum(rows) AS rows FROM metric_chunks WHERE run_id = $1 GROUP BY key_set_id) AS chunks
-JOIN key_set_columns c USING (key_set_id) JOIN metric_keys k USING (key_id)
-GROUP BY k.key ORDER BY k.key
+SELECT k.key, sum(r.rows)::bigint AS points
+FROM run_key_sets r
+JOIN key_sets s USING (key_set_id), unnest(s.key_ids) AS c (key_id)
+JOIN metric_keys k USING (key_id)
+WHERE r.run_id = $1
+GROUP BY k.key
+ORDER BY k.key
 
 -- name: chunks
--- Chunks that may hold points of a series within bounds, by their first point.
-SELECT m.chunk_id, m.rows, m.time_min, c.column_index
-FROM metric_keys k JOIN key_set_columns c USING (key_id)
-JOIN metric_chunks m ON m.key_set_id = c.key_set_id AND m.run_id = $1
-WHERE k.key = $2 AND m.step_max >= $3 AND m.step_min <= $4 AND m.time_max >= $5 AND m.time_min <= $6
-    AND ($7 = '' OR m.writer = $7)
+SELECT m.key_set_id, m.chunk_id, c.column_index - m.first_column AS place, m.rows,
+       m.step_min, m.step_max, m.step_stride, m.time_min, m.time_max
+FROM metric_keys k
+JOIN key_set_columns c USING (key_id)
+JOIN run_key_sets r ON r.run_id = $1 AND r.key_set_id = c.key_set_id
+JOIN metric_chunks m ON m.run_id = $1 AND m.key_set_id = c.key_set_id
+WHERE k.key = $2
+  AND c.column_index >= m.first_column AND c.column_index < m.first_column + m.columns
+  AND m.step_max >= $3 AND m.step_min <= $4 AND m.time_max >= $5 AND m.time_min <= $6
+  AND ($7 = '' OR m.writer_id = (SELECT writer_id FROM writers WHERE run_id = $1 AND writer = $7))
 ORDER BY m.time_min, m.chunk_id
 
--- name: columns
--- Steps, times and one column's values of chunks; what is not wanted is empty.
-SELECT
-    CASE WHEN $4 THEN m.steps ELSE '' END AS steps,
-    CASE WHEN $5 THEN m.times_us ELSE '' END AS times_us,
-    substring(m."values" FROM wanted.column_index * m.rows * 8 + 1 FOR m.rows * 8) AS "values"
-FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS wanted (chunk_id, column_index, place)
-JOIN metric_chunks m USING (chunk_id)
-WHERE m.run_id = $3
-ORDER BY wanted.place
+-- name: points
+-- Of each chunk the steps, the times and one column, and nothing else is read from disk.
+-- In any order: a sort would write all of it to a temporary file.
+SELECT asked.number, m.codec,
+       CASE WHEN $5 THEN m.steps END AS steps,
+       CASE WHEN $6 THEN m.times_us END AS times_us,
+       CASE m.codec
+           WHEN 0 THEN substring(m.values FROM place * m.rows * 8 + 1 FOR m.rows * 8)
+           ELSE substring(m.values FROM coalesce(m.column_ends[place], 0) + 1
+                          FOR m.column_ends[place + 1] - coalesce(m.column_ends[place], 0))
+       END AS values
+FROM unnest($2::int[], $3::bigint[], $4::int[]) WITH ORDINALITY AS asked (key_set_id, chunk_id, place, number)
+JOIN metric_chunks m ON m.run_id = $1 AND m.key_set_id = asked.key_set_id AND m.chunk_id = asked.chunk_id
 
 -- name: writers
 SELECT writer, rank, received, points FROM writers WHERE run_id = $1 ORDER BY writer

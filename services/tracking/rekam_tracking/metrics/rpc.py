@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sized
+from collections.abc import AsyncIterator, Sequence, Sized
 from contextlib import asynccontextmanager
-from uuid import UUID
+from typing import Any
 
 import grpc
 import grpc.aio
 
 from rekam_proto.tracking.v1 import metric_pb2, read_pb2
+from rekam_runtime import names
 from rekam_runtime.errors import Invalid
 from rekam_runtime.postgres import Connection
 from rekam_tracking import rules
-from rekam_tracking.metrics import query
+from rekam_tracking.metrics import charts, query, ranges
 from rekam_tracking.reads import Reads
+from rekam_tracking.requests import Context
 
-Context = grpc.aio.ServicerContext
 SERVICE = metric_pb2.DESCRIPTOR.services_by_name["MetricService"].full_name
 MAX_PAGE = 100_000
 MAX_BUCKETS = 10_000
+MAX_STREAMED = 1_000
+MAX_CHARTED = 100
 
 
 class MetricServicer:
@@ -31,7 +34,7 @@ class MetricServicer:
     def handler(self) -> grpc.GenericRpcHandler:
         unary, stream = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
         message = metric_pb2
-        methods = {
+        methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "ListMetrics": unary(
                 self.list_metrics,
                 message.ListMetricsRequest.FromString,
@@ -64,21 +67,29 @@ class MetricServicer:
         self, request: metric_pb2.ListMetricsRequest, context: Context
     ) -> metric_pb2.ListMetricsResponse:
         async with self._reading([request.run_id], "run_id", request.consistency, context) as connection:
-            return await query.list_metrics(connection, UUID(request.run_id))
+            return await query.list_metrics(connection, request.run_id)
 
     async def get_history(
         self, request: metric_pb2.GetHistoryRequest, context: Context
     ) -> metric_pb2.GetHistoryResponseView:
         if not 0 <= request.page_size <= MAX_PAGE:
-            raise Invalid(f"a page has 1 to {MAX_PAGE} points, asked for {request.page_size}", field="page_size")
+            raise Invalid(f"a page has 1 to {MAX_PAGE} points, got {request.page_size}", field="page_size")
+        rules.key(request.key, "key")
+        ranges.check(request.steps, "steps")
+        ranges.check(request.times_us, "times_us")
+        if request.writer and (fault := names.writer_fault(request.writer)):
+            raise Invalid(fault, field="writer")
         async with self._reading([request.run_id], "run_id", request.consistency, context) as connection:
             return await query.history_page(connection, request)
 
     async def stream_history(
         self, request: metric_pb2.StreamHistoryRequest, context: Context
     ) -> AsyncIterator[metric_pb2.HistoryBlockView]:
-        _count(request.run_ids, 1_000, "run_ids")
-        _count(request.keys, 1_000, "keys")
+        _check_count(request.run_ids, MAX_STREAMED, "run_ids")
+        _check_count(request.keys, MAX_STREAMED, "keys")
+        rules.keys(request.keys)
+        ranges.check(request.steps, "steps")
+        ranges.check(request.times_us, "times_us")
         async with self._reading(request.run_ids, "run_ids", request.consistency, context) as connection:
             async for block in query.stream_history(connection, request):
                 yield block
@@ -86,44 +97,45 @@ class MetricServicer:
     async def get_buckets(
         self, request: metric_pb2.GetBucketsRequest, context: Context
     ) -> metric_pb2.GetBucketsResponse:
-        _count(request.run_ids, 100, "run_ids")
-        _count(request.keys, 100, "keys")
+        _check_count(request.run_ids, MAX_CHARTED, "run_ids")
+        _check_count(request.keys, MAX_CHARTED, "keys")
+        rules.keys(request.keys)
         if not 1 <= request.buckets <= MAX_BUCKETS:
-            raise Invalid(f"1 to {MAX_BUCKETS} buckets, asked for {request.buckets}", field="buckets")
+            raise Invalid(f"1 to {MAX_BUCKETS} buckets, got {request.buckets}", field="buckets")
         if request.axis not in metric_pb2.Axis.values():
             raise Invalid(f"{request.axis} is no axis", field="axis")
-        if request.x.HasField("from") and request.x.HasField("to") and getattr(request.x, "from") > request.x.to:
-            raise Invalid("the range ends before it begins", field="x")
-        response = metric_pb2.GetBucketsResponse()
+        ranges.check(request.x, "x")
         async with self._reading(request.run_ids, "run_ids", request.consistency, context) as connection:
-            for run_id in request.run_ids:
-                for key in request.keys:
-                    response.series.append(await query.get_buckets(connection, run_id, key, request))
-        return response
+            return metric_pb2.GetBucketsResponse(
+                series=[
+                    await charts.buckets_of(connection, run_id, key, request)
+                    for run_id in request.run_ids
+                    for key in request.keys
+                ]
+            )
 
     async def get_completeness(
         self, request: metric_pb2.GetCompletenessRequest, context: Context
     ) -> metric_pb2.GetCompletenessResponse:
         async with self._reading([request.run_id], "run_id", request.consistency, context) as connection:
-            return await query.completeness(connection, UUID(request.run_id))
+            return await query.completeness(connection, request.run_id)
 
     @asynccontextmanager
     async def _reading(
-        self, run_ids: Iterable[str], field: str, consistency: read_pb2.Consistency, context: Context
+        self, run_ids: Sequence[str], field: str, consistency: read_pb2.Consistency, context: Context
     ) -> AsyncIterator[Connection]:
-        """A connection that sees one moment of the points of existing runs."""
-        checked = list(run_ids)
-        for run_id in checked:
-            rules.run_id(run_id, field)
-        points = self._reads.points_of(checked)
-        async with self._reads.connection(consistency, context, points) as connection:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                for run_id in checked:
-                    await query.check_run(connection, UUID(run_id), field)
-                yield connection
+        """A connection that sees one moment of the points of runs that exist."""
+        for index, run_id in enumerate(run_ids):
+            rules.run_id(run_id, field if field == "run_id" else f"{field}[{index}]")
+        points = self._reads.points_of(run_ids)
+        async with (
+            self._reads.connection(consistency, context, points) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await query.check_runs(connection, run_ids, field)
+            yield connection
 
 
-def _count(values: Sized, most: int, field: str) -> None:
-    number = len(values)
-    if not 1 <= number <= most:
-        raise Invalid(f"1 to {most} {field}, got {number}", field=field)
+def _check_count(items: Sized, most: int, field: str) -> None:
+    if not 1 <= len(items) <= most:
+        raise Invalid(f"1 to {most} {field}, got {len(items)}", field=field)

@@ -1,86 +1,47 @@
-"""One metric of one run, read in the order time, step, value, a bounded part at a time."""
+"""One metric of one run, read from its chunks a bounded part at a time.
+
+Everything here runs inside one repeatable-read transaction of the caller: the chunks that
+were found are still there when they are read, whatever the compactor does meanwhile.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rekam_runtime.postgres import Connection, Row, Statements
+from rekam_tracking.metrics.chunks import STEP, VALUE, Float64s, Int64s
+from rekam_tracking.metrics.compression import decompress_integers, decompress_values
+from rekam_tracking.metrics.points import Bounds, Points, join
+from rekam_tracking.metrics.rows import PLAIN
 
 _statements = Statements.load("rekam_tracking.metrics", "query.sql")
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-# Rows loaded at a time; those that overlap in time with what follows wait for it.
+# Rows loaded at a time (24 bytes each). Those that overlap in time with what follows wait for it.
 LOAD_ROWS = 262_144
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
-    """n points as columns."""
+class Chunk:
+    """Where points of the series are. place: column of the metric within the chunk."""
 
-    steps: NDArray[np.int64]
-    times_us: NDArray[np.int64]
-    values: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def at(self, index: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Points:
-        return Points(self.steps[index], self.times_us[index], self.values[index])
-
-    def ordered(self) -> Points:
-        """By time, step and value, NaN last."""
-        times, steps = self.times_us, self.steps
-        later = times[1:] > times[:-1]
-        if not later.all() and not (later | ((times[1:] == times[:-1]) & (steps[1:] > steps[:-1]))).all():
-            return self.at(np.lexsort((self.values, steps, times)))
-        return self
-
-    def __add__(self, other: Points) -> Points:
-        if not len(self) or not len(other):
-            return self if len(self) else other
-        return Points(
-            np.concatenate([self.steps, other.steps]),
-            np.concatenate([self.times_us, other.times_us]),
-            np.concatenate([self.values, other.values]),
-        )
+    key_set_id: int
+    chunk_id: int
+    place: int
+    rows: int
+    step_min: int
+    step_max: int
+    step_stride: int | None
+    time_min: int
+    time_max: int
 
 
-NONE = Points(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64))
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Which points are asked for; bounds are inclusive."""
-
-    step_from: int = INT64_MIN
-    step_to: int = INT64_MAX
-    time_from: int = INT64_MIN
-    time_to: int = INT64_MAX
-    writer: str = ""
-
-    def cut(self, points: Points) -> Points:
-        mask = np.ones(len(points), np.bool_)
-        for column, first, last in (
-            (points.steps, self.step_from, self.step_to),
-            (points.times_us, self.time_from, self.time_to),
-        ):
-            if first > INT64_MIN:
-                mask &= column >= first
-            if last < INT64_MAX:
-                mask &= column <= last
-        return points if mask.all() else points.at(mask)
-
-
-EVERYTHING = Bounds()
-
-
-async def chunks_of(connection: Connection, run_id: UUID, key: str, bounds: Bounds) -> list[Row]:
-    """The chunks with the series' points: chunk_id, rows, time_min, column_index."""
-    return await connection.fetch(
+async def chunks_of(connection: Connection, run_id: UUID, key: str, bounds: Bounds) -> list[Chunk]:
+    """The chunks that may have points of the series within the bounds, by their first time."""
+    rows = await connection.fetch(
         _statements.chunks,
         run_id,
         key,
@@ -90,44 +51,77 @@ async def chunks_of(connection: Connection, run_id: UUID, key: str, bounds: Boun
         bounds.time_to,
         bounds.writer,
     )
+    return [Chunk(*row) for row in rows]
+
+
+async def read_ordered(
+    connection: Connection, run_id: UUID, key: str, bounds: Bounds, load_rows: int = LOAD_ROWS
+) -> AsyncIterator[Points]:
+    """Parts of the series, in the order of time, step, value; equal times are in one part."""
+    waiting: list[Points] = []
+    chunks = await chunks_of(connection, run_id, key, bounds)
+    for some, following in in_parts(chunks, load_rows):
+        points = join([*waiting, bounds.cut(await load(connection, run_id, some))]).ordered()
+        ready = len(points)
+        if following is not None:
+            # What lies before the next chunk's first time comes before all that is not loaded.
+            ready = int(np.searchsorted(points.times_us, following.time_min, "left"))
+        waiting = [points.at(slice(ready, None))]
+        if ready:
+            yield points.at(slice(ready))
+
+
+def in_parts(
+    chunks: Sequence[Chunk], load_rows: int = LOAD_ROWS
+) -> Iterator[tuple[Sequence[Chunk], Chunk | None]]:
+    """Chunks to be loaded together, and the one after them."""
+    start = rows = 0
+    for end, chunk in enumerate(chunks):
+        if end > start and rows + chunk.rows > load_rows:
+            yield chunks[start:end], chunk
+            start, rows = end, 0
+        rows += chunk.rows
+    if chunks:
+        yield chunks[start:], None
 
 
 async def load(
-    connection: Connection, run_id: UUID, chunks: list[Row], *, steps: bool = True, times: bool = True
+    connection: Connection,
+    run_id: UUID,
+    chunks: Sequence[Chunk],
+    *,
+    steps: bool = True,
+    times: bool = True,
 ) -> Points:
-    """The points of chunks, in the chunks' order; a column that is not wanted is empty."""
+    """The points of chunks, in the chunks' order; a column that is not wanted is all 0."""
     rows = await connection.fetch(
-        _statements.columns,
-        [chunk["chunk_id"] for chunk in chunks],
-        [chunk["column_index"] for chunk in chunks],
+        _statements.points,
         run_id,
+        [chunk.key_set_id for chunk in chunks],
+        [chunk.chunk_id for chunk in chunks],
+        [chunk.place for chunk in chunks],
         steps,
         times,
     )
-    joined = (b"".join(row[name] for row in rows) for name in ("steps", "times_us", "values"))
-    return Points(*(np.frombuffer(data, kind) for data, kind in zip(joined, ("<i8", "<i8", "<f8"), strict=True)))
+    rows.sort(key=itemgetter("number"))
+    nothing = np.zeros(0 if steps and times else sum(chunk.rows for chunk in chunks), STEP)
+    return Points(
+        np.concatenate([_steps(*pair) for pair in zip(chunks, rows, strict=True)]) if steps else nothing,
+        np.concatenate([_integers(row, "times_us") for row in rows]) if times else nothing,
+        np.concatenate([_values(row) for row in rows]),
+    )
 
 
-async def read_series(
-    connection: Connection, run_id: UUID, key: str, bounds: Bounds = EVERYTHING
-) -> AsyncIterator[Points]:
-    """Parts of the series, in order. Runs inside a repeatable-read transaction of the caller,
-    so that chunks which are merged meanwhile are still there.
-    """
-    chunks = await chunks_of(connection, run_id, key, bounds)
-    waiting = NONE
-    first = 0
-    while first < len(chunks):
-        end, rows = first, 0
-        while end < len(chunks) and (end == first or rows + chunks[end]["rows"] <= LOAD_ROWS):
-            rows += chunks[end]["rows"]
-            end += 1
-        waiting = (waiting + bounds.cut(await load(connection, run_id, chunks[first:end]))).ordered()
-        first = end
-        # Points before the next chunk's first one are followed by nothing that is not loaded.
-        ready = len(waiting)
-        if end < len(chunks):
-            ready = int(np.searchsorted(waiting.times_us, chunks[end]["time_min"], "left"))
-        if ready:
-            yield waiting.at(slice(0, ready))
-            waiting = waiting.at(slice(ready, None))
+def _steps(chunk: Chunk, row: Row) -> Int64s:
+    if chunk.step_stride is None:
+        return _integers(row, "steps")
+    return np.arange(chunk.rows, dtype=STEP) * chunk.step_stride + chunk.step_min
+
+
+def _integers(row: Row, column: str) -> Int64s:
+    return np.frombuffer(row[column], STEP) if row["codec"] == PLAIN else decompress_integers(row[column])
+
+
+def _values(row: Row) -> Float64s:
+    data = row["values"]
+    return np.frombuffer(data, VALUE) if row["codec"] == PLAIN else decompress_values(data)

@@ -1,88 +1,84 @@
-"""Background work on stored metrics: settling of ended runs, merging of small chunks.
+"""Background work of the project role: settle runs that have ended, merge small chunks.
 
-Each round is one transaction of bounded size, so that it can be cut off at any moment and
-several processes may do it at once.
+Each step is one transaction of bounded size, so that it can be cut off at any moment and
+several processes may do it at once. Merging stays out of the way of the projection.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 
-import numpy as np
 import structlog
 
 from rekam_runtime.errors import Retry
-from rekam_runtime.postgres import Connection, Pool, Statements, acquire
-from rekam_tracking.metrics.projection import CHUNK_BYTES
+from rekam_runtime.postgres import Pool, acquire
+from rekam_tracking.metrics import compaction
+from rekam_tracking.metrics.settling import settle
 
 _log = structlog.get_logger(__name__)
-_statements = Statements.load("rekam_tracking.metrics", "upkeep.sql")
 
 SETTLE_EVERY_S = 1.0
-SETTLE_RUNS = 500
-MERGE_EVERY_S = 5.0
-# A series is merged when it has so many chunks of less than 1,024 rows.
-CROWDED = 32
-MERGE_CHUNKS = 512
-MERGE_SERIES = 16
+LOOK_EVERY_S = 2.0
+# Key sets of runs looked at in a round.
+ROUND = 64
+# The projection is busy when it worked more than this share of the time since the last look;
+# then only what would soon slow down reads is merged.
+BUSY_SHARE = 0.3
+OVERCROWDED = 1_024
+# Merging rests so many times as long as it worked.
+REST = 3
 
 
-async def settle(connection: Connection, runs: int = SETTLE_RUNS) -> int:
-    """Fold live rows of up to `runs` ended runs; answers how many there were."""
-    async with connection.transaction():
-        return int(await connection.fetchval(_statements.settle, runs))
+async def keep_up(pool: Pool, busy_s: Callable[[], float] = lambda: 0.0) -> None:
+    """Do both for ever; a database that is away is waited for.
+
+    busy_s: seconds that the projections of this process have worked so far.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_keep_settling(pool))
+        tasks.create_task(_keep_merging(pool, busy_s))
 
 
-async def merge(connection: Connection, crowded: int = CROWDED) -> int:
-    """Merge small chunks of the most crowded series; answers how many series were merged."""
-    merged = 0
-    for row in await connection.fetch(_statements.crowded, crowded, MERGE_SERIES):
-        merged += await _merge_series(connection, row["run_id"], row["key_set_id"], row["writer"])
-    return merged
-
-
-async def _merge_series(connection: Connection, run_id: object, key_set_id: int, writer: str) -> bool:
-    async with connection.transaction():
-        taken = await connection.fetch(
-            _statements.take_small, run_id, key_set_id, writer, MERGE_CHUNKS, CHUNK_BYTES
-        )
-        if not taken:
-            return False
-        steps = np.frombuffer(b"".join(row["steps"] for row in taken), "<i8")
-        times_us = np.frombuffer(b"".join(row["times_us"] for row in taken), "<i8")
-        columns = [np.frombuffer(row["values"], "<f8").reshape(-1, row["rows"]) for row in taken]
-        values = np.concatenate(columns, axis=1)
-        bounds = (int(steps.min()), int(steps.max()), int(times_us.min()), int(times_us.max()))
-        arrays = (steps.tobytes(), times_us.tobytes(), values.tobytes())
-        await connection.execute(
-            _statements.add_merged, run_id, key_set_id, writer, len(steps), *bounds, *arrays
-        )
-        return len(taken) > 1
-
-
-async def keep_up(pool: Pool) -> None:
-    """Do both for ever; a database that is away is waited for."""
-    await asyncio.gather(_settling(pool), _merging(pool))
-
-
-async def _settling(pool: Pool) -> None:
+async def _keep_settling(pool: Pool) -> None:
     while True:
-        done = 0
+        taken = 0
         try:
             async with acquire(pool) as connection:
-                done = await settle(connection)
+                taken = await settle(connection)
         except Retry as error:
             _log.warning("metrics.settling_waits", reason=error.message)
-        if done < SETTLE_RUNS:
-            await asyncio.sleep(SETTLE_EVERY_S)
+        await asyncio.sleep(0.0 if taken else SETTLE_EVERY_S)
 
 
-async def _merging(pool: Pool) -> None:
+async def _keep_merging(pool: Pool, busy_s: Callable[[], float]) -> None:
     while True:
-        await asyncio.sleep(MERGE_EVERY_S)
+        before = busy_s()
+        await asyncio.sleep(LOOK_EVERY_S)
+        busy = busy_s() - before > BUSY_SHARE * LOOK_EVERY_S
         try:
-            async with acquire(pool) as connection:
-                while await merge(connection):
-                    await asyncio.sleep(0.05)
+            merged = await compact(pool, OVERCROWDED if busy else compaction.CROWDED, rest=REST)
         except Retry as error:
             _log.warning("metrics.merging_waits", reason=error.message)
+        else:
+            if merged:
+                _log.debug("metrics.merged", tiles=merged)
+
+
+async def compact(pool: Pool, crowded: int = compaction.CROWDED, *, rest: float = 0.0) -> int:
+    """Merge what is due once; answers the number of merges."""
+    merged = 0
+    async with acquire(pool) as connection:
+        some = await compaction.find_due(connection, ROUND, crowded)
+    for due in some:
+        async with acquire(pool) as connection:
+            merges = await compaction.find_merges(connection, due, crowded)
+        for chunk_ids in merges:
+            started = time.perf_counter()
+            async with acquire(pool) as connection:
+                merged += await compaction.merge(connection, due, chunk_ids)
+            await asyncio.sleep(rest * (time.perf_counter() - started))
+        async with acquire(pool) as connection:
+            await compaction.looked_at(connection, due)
+    return merged

@@ -1,0 +1,79 @@
+"""Page tokens of a history: the last point that was given out, and how many equal ones with it.
+
+A token stays good whatever is written or merged meanwhile: it names a place in the order of
+the points, not in the storage.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from rekam_proto.tracking.v1 import metric_pb2
+from rekam_runtime.errors import Invalid
+from rekam_tracking.metrics.points import Points, value_order
+
+_TOKEN = struct.Struct("<8sqqqq")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Behind the first `equal` of the points with this time, step and value (by value_order)."""
+
+    time_us: int
+    step: int
+    value: int
+    equal: int
+
+    def skip(self, points: Points) -> Points:
+        """The points behind this place, of some in order; all of its time are among them."""
+        first = int(np.searchsorted(points.times_us, self.time_us, "left"))
+        end = int(np.searchsorted(points.times_us, self.time_us, "right"))
+        same_time = points.at(slice(first, end))
+        order = value_order(same_time.values)
+        before = (same_time.steps < self.step) | ((same_time.steps == self.step) & (order < self.value))
+        equal = (same_time.steps == self.step) & (order == self.value)
+        skipped = int(before.sum()) + min(self.equal, int(equal.sum()))
+        return points.at(slice(first + skipped, None))
+
+
+def place_behind(page: Points, before: Place | None) -> Place:
+    """The place behind a page's last point; `before`: where the page began."""
+    step, time_us = int(page.steps[-1]), int(page.times_us[-1])
+    order = value_order(page.values)
+    value = int(order[-1])
+    equal = int(((page.times_us == time_us) & (page.steps == step) & (order == value)).sum())
+    if before is not None and (before.time_us, before.step, before.value) == (time_us, step, value):
+        equal += before.equal
+    return Place(time_us, step, value, equal)
+
+
+def encode(place: Place, request: metric_pb2.GetHistoryRequest) -> str:
+    packed = _TOKEN.pack(_digest(request), place.time_us, place.step, place.value, place.equal)
+    return base64.urlsafe_b64encode(packed).decode()
+
+
+def decode(request: metric_pb2.GetHistoryRequest) -> Place | None:
+    """Where the request goes on; None at the beginning."""
+    if not request.page_token:
+        return None
+    try:
+        digest, *place = _TOKEN.unpack(base64.b64decode(request.page_token, b"-_", validate=True))
+    except (ValueError, struct.error):
+        raise Invalid("not a page token that was given out", field="page_token") from None
+    if digest != _digest(request):
+        raise Invalid("the page token belongs to another query", field="page_token")
+    return Place(*place)
+
+
+def _digest(request: metric_pb2.GetHistoryRequest) -> bytes:
+    """What must stay the same from page to page."""
+    query = metric_pb2.GetHistoryRequest()
+    query.CopyFrom(request)
+    for field in ("page_size", "page_token", "consistency"):
+        query.ClearField(field)
+    return hashlib.sha256(query.SerializeToString(deterministic=True)).digest()[:8]
