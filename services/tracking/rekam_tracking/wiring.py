@@ -16,6 +16,7 @@ from rekam_runtime.rpc.server import Service
 from rekam_tracking import control, emptying, events
 from rekam_tracking.experiments.catalog import Experiments
 from rekam_tracking.experiments.rpc import ExperimentServicer
+from rekam_tracking.metrics import upkeep
 from rekam_tracking.metrics.projection import PointsProjection
 from rekam_tracking.metrics.rpc import SERVICE as METRIC_SERVICE
 from rekam_tracking.metrics.rpc import MetricServicer
@@ -120,10 +121,16 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
             for projection in points.values():
                 projection.forget()
 
+        def busy_s() -> float:
+            return sum(projection.busy_s for projection in points.values())
+
         yield Role(
             readiness,
             reset,
-            work={f"projector of {name}": projector.run() for name, projector in projectors.items()},
+            work={
+                **{f"projector of {name}": projector.run() for name, projector in projectors.items()},
+                "upkeep of metrics": upkeep.keep_up(pool, busy_s),
+            },
         )
 
 
