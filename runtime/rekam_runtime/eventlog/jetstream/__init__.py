@@ -5,6 +5,7 @@ and their replies), `faults` (JetStream's errors as ours), `streams` (creating a
 checking), `publishing`, `reading`, `following` and `signalling`.
 """
 
+from rekam_runtime.eventlog.jetstream import lean  # noqa: F401 - before what imports nats
 from rekam_runtime.eventlog.jetstream.log import JetStreamLog
 
 __all__ = ["JetStreamLog"]
