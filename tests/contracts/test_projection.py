@@ -339,6 +339,23 @@ async def test_a_position_that_is_there_is_seen_without_any_signal(log: EventLog
         assert fresh.at_once({STREAM: 2})
 
 
+async def test_a_position_that_a_crash_took_back_is_waited_for_again(log: EventLog, pool: Pool) -> None:
+    await append(log, "a", "b")
+    async with projecting(log, pool), FreshReads(log, pool) as fresh:
+        targets = await fresh.caught_up([STREAM], 5)
+        async with pool.acquire() as connection:
+            assert await fresh.holds(connection, targets)
+    async with FreshReads(log, pool) as fresh:
+        await fresh.wait_for(targets, 5)
+        async with pool.acquire() as connection:
+            await connection.execute("UPDATE projection_position SET position = 1 WHERE stream = $1", STREAM)
+            await connection.execute("DELETE FROM notes WHERE position > 1")
+            assert not await fresh.holds(connection, targets)
+            async with projecting(log, pool):
+                await fresh.wait_for(targets, 5)
+                assert await fresh.holds(connection, targets)
+
+
 async def test_a_projection_that_stays_behind_is_said_with_both_positions(log: EventLog, pool: Pool) -> None:
     await append(log, "n1", "n2")
     async with running(projector(log, pool)):

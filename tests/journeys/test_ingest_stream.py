@@ -83,7 +83,7 @@ def test_the_same_frame_twice_is_stored_once(
     assert stream.send(frame=sent) is None
     assert stream.send(frame=sent) is None
     assert stream.send(frame=frame(2, LOSS, steps=[2], values=[3.0])) is None
-    assert list(history(channel, run_id).values) == [1.0, 2.0, 3.0]
+    assert sorted(history(channel, run_id).values) == [1.0, 2.0, 3.0]
 
 
 def test_a_frame_sent_again_on_another_stream_is_stored_once(channel: grpc.Channel, run_id: str) -> None:

@@ -80,6 +80,9 @@ class BatchWriter:
                 raise
 
     async def _move(self, connection: Connection, after: int, position: int) -> None:
+        # A crash may lose the last commits, rows and position together: they are projected
+        # again from the log, which keeps its records. So nobody waits for the disk here.
+        await connection.execute(_statements.commit_without_waiting)
         if await connection.fetchval(_statements.move, self._stream, after, position) is None:
             raise Overtaken(f"projection of {self._stream} is no longer at {after}: somebody else moved it")
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from rekam_runtime.errors import DeadlineExceeded, Retry
 from rekam_runtime.eventlog.port import EventLog
-from rekam_runtime.postgres import Pool, Statements, acquire
+from rekam_runtime.postgres import Connection, Pool, Statements, acquire
 from rekam_runtime.projection import signals
 
 _LOOK_EVERY_S = 0.05
@@ -60,15 +60,30 @@ class FreshReads:
             )
             raise DeadlineExceeded(f"the projection is behind after {deadline_s:g} s: {late}") from error
 
-    async def caught_up(self, streams: Iterable[str], deadline_s: float) -> None:
-        """Return once everything the log has now is projected."""
+    async def caught_up(self, streams: Iterable[str], deadline_s: float) -> dict[str, int]:
+        """Return once everything the log has now is projected; answers that position of each stream."""
         names = list(streams)
         try:
             async with asyncio.timeout(deadline_s):
                 lasts = await asyncio.gather(*(self._log.last_position(name) for name in names))
         except TimeoutError as error:
             raise DeadlineExceeded(f"the log did not say its last position in {deadline_s:g} s") from error
-        await self.wait_for(dict(zip(names, lasts, strict=True)), deadline_s)
+        targets = dict(zip(names, lasts, strict=True))
+        await self.wait_for(targets, deadline_s)
+        return targets
+
+    async def holds(self, connection: Connection, targets: Mapping[str, int]) -> bool:
+        """Whether this connection's database has the positions itself.
+
+        A server that crashed comes back without its last commits (see `BatchWriter`), and a
+        standby may be behind: what was heard is a hint, what the database says counts.
+        """
+        rows = await connection.fetch(_statements.positions, list(targets))
+        found = {row["stream"]: row["position"] for row in rows}
+        behind = [name for name, target in targets.items() if found.get(name, 0) < target]
+        for name in behind:
+            self._stream(name).position = -1
+        return not behind
 
     def _stream(self, name: str) -> _Stream:
         if name not in self._streams:

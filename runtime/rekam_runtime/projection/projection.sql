@@ -15,3 +15,6 @@ UPDATE projection_position SET position = $3 WHERE stream = $1 AND position = $2
 -- name: set_aside
 INSERT INTO quarantine (stream, position, subject, reason, data) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (stream, position) DO NOTHING;
+
+-- name: commit_without_waiting
+SET LOCAL synchronous_commit = off

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -46,9 +47,16 @@ class Reads:
         """
         if consistency not in _KNOWN:
             raise Invalid(f"{consistency} is no consistency", field="consistency")
-        if consistency == read_pb2.CONSISTENCY_STRONG:
-            # None when the caller set no deadline.
-            deadline_s = min(self._deadline_s, context.time_remaining() or self._deadline_s)
-            await self._fresh.caught_up({STREAM, *points}, deadline_s)
-        async with acquire(self._pool) as connection:
-            yield connection
+        if consistency == read_pb2.CONSISTENCY_EVENTUAL:
+            async with acquire(self._pool) as connection:
+                yield connection
+            return
+        left_s = context.time_remaining()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (self._deadline_s if left_s is None else min(self._deadline_s, left_s))
+        while True:
+            targets = await self._fresh.caught_up({STREAM, *points}, deadline - loop.time())
+            async with acquire(self._pool) as connection:
+                if await self._fresh.holds(connection, targets):
+                    yield connection
+                    return
