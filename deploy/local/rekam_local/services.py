@@ -137,7 +137,7 @@ def services(addresses: Addresses, ports: Mapping[str, int]) -> list[Service]:
         ),
         service("tracking-serve", "tracking", "serve", ("nats", "tracking")),
         service("tracking-project", "tracking", "project", ("nats", "tracking")),
-        service("artifacts-serve", "artifacts", "serve", ("nats", "artifacts", "seaweed"), **addresses.s3),
+        service("artifacts-serve", "artifacts", "serve", ("nats", "artifacts"), **addresses.s3),
         service("registry-serve", "registry", "serve", ("nats", "registry")),
     ]
 
