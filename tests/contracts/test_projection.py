@@ -341,7 +341,7 @@ async def test_a_position_that_is_there_is_seen_without_any_signal(log: EventLog
 
 async def test_a_position_that_a_crash_took_back_is_waited_for_again(log: EventLog, pool: Pool) -> None:
     await append(log, "a", "b")
-    async with projecting(log, pool), FreshReads(log, pool) as fresh:
+    async with running(projector(log, pool)), FreshReads(log, pool) as fresh:
         targets = await fresh.caught_up([STREAM], 5)
         async with pool.acquire() as connection:
             assert await fresh.holds(connection, targets)
@@ -351,7 +351,7 @@ async def test_a_position_that_a_crash_took_back_is_waited_for_again(log: EventL
             await connection.execute("UPDATE projection_position SET position = 1 WHERE stream = $1", STREAM)
             await connection.execute("DELETE FROM notes WHERE position > 1")
             assert not await fresh.holds(connection, targets)
-            async with projecting(log, pool):
+            async with running(projector(log, pool)):
                 await fresh.wait_for(targets, 5)
                 assert await fresh.holds(connection, targets)
 

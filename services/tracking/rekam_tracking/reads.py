@@ -14,8 +14,6 @@ from rekam_runtime.projection import FreshReads
 from rekam_tracking.events import STREAM
 from rekam_tracking.requests import Context
 
-_KNOWN = (read_pb2.CONSISTENCY_STRONG, read_pb2.CONSISTENCY_EVENTUAL)
-
 
 class Reads:
     """Gives queries a connection that sees every write acknowledged before, or what is there now."""
@@ -45,12 +43,12 @@ class Reads:
 
         Raises DeadlineExceeded when the projection does not get there in time.
         """
-        if consistency not in _KNOWN:
-            raise Invalid(f"{consistency} is no consistency", field="consistency")
         if consistency == read_pb2.CONSISTENCY_EVENTUAL:
             async with acquire(self._pool) as connection:
                 yield connection
             return
+        if consistency != read_pb2.CONSISTENCY_STRONG:
+            raise Invalid(f"{consistency} is no consistency", field="consistency")
         left_s = context.time_remaining()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (self._deadline_s if left_s is None else min(self._deadline_s, left_s))
