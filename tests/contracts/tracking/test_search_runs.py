@@ -303,3 +303,20 @@ async def test_what_is_wrong_is_named(
 )
 async def test_long_filters_are_answered(connection: Connection, text: str, found: list[int]) -> None:
     assert sorted(await numbers(connection, text)) == found
+
+
+async def test_a_heavy_page_ends_early_with_a_token(connection: Connection) -> None:
+    await connection.execute("DELETE FROM runs")
+    await connection.execute("""
+        WITH made AS (
+            INSERT INTO runs (run_id, experiment_id, name, status, start_ms, artifact_uri)
+            SELECT gen_random_uuid(), 1, 'heavy', 3, n, 'x:/' FROM generate_series(1, 700) n RETURNING run_id
+        )
+        INSERT INTO tags SELECT run_id, 'k' || k, repeat('x', 8000) FROM made, generate_series(1, 8) k
+    """)
+    request = run_pb2.SearchRunsRequest(experiment_ids=["1"])
+    first = await query.search_runs(connection, request)
+    assert len(first.runs) == 600
+    request.page_token = first.next_page_token
+    second = await query.search_runs(connection, request)
+    assert [run.start_ms for page in (first, second) for run in page.runs] == list(range(700, 0, -1))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rekam_proto.tracking.v1 import run_pb2
-from rekam_runtime.filtering import And, Comparison, Operator, Reference
+from rekam_runtime.filtering import And, Comparison, Not, Operator, Reference
 from rekam_runtime.postgres import Statements
 from rekam_tracking.search.comparing import MIN_BIGINT, float_condition, integer_condition, text_condition
 from rekam_tracking.search.merging import Positive
@@ -70,23 +70,40 @@ class Conditions:
 
     def compile(self, tree: Positive) -> str:
         if isinstance(tree, Comparison):
-            return self._attribute(tree) if tree.reference.entity == "attribute" else self._value(tree)
+            return self._attribute(tree) if tree.reference.entity == "attribute" else self._values([tree], "")
         word = " AND " if isinstance(tree, And) else " OR "
-        return "(" + word.join(self.compile(term) for term in tree.terms) + ")"  # type: ignore[arg-type]
+        parts: list[str] = []
+        # Conditions on one key are asked of its one value together: a range, not two joins.
+        values: dict[Reference, list[Comparison]] = {}
+        for term in tree.terms:
+            assert not isinstance(term, Not)
+            if isinstance(term, Comparison) and _reads_a_value(term):
+                values.setdefault(term.reference, []).append(term)
+            else:
+                parts.append(self.compile(term))
+        # Attributes first: they are at hand, values have to be looked up.
+        parts += [self._values(comparisons, word) for comparisons in values.values()]
+        return f"({word.join(parts)})"
 
-    def _value(self, comparison: Comparison) -> str:
-        source, found = value_source(comparison.reference, self._latest, "v")
-        if comparison.operator is Operator.IS_NULL:
+    def _values(self, comparisons: Sequence[Comparison], word: str) -> str:
+        """Conditions on one metric, param or tag."""
+        first = comparisons[0]
+        if first.reference.entity == "metric" and first.reference.key not in self._latest.key_ids:
+            return "false"
+        source, found = value_source(first.reference, self._latest, "v")
+        if first.operator is Operator.IS_NULL:
             return fragments.missing.format(source=source, found=found)
-        if comparison.operator is Operator.IS_NOT_NULL:
-            condition = "true"
-        elif comparison.reference.entity == "metric":
-            condition = float_condition(self._parameters, "v.value", comparison)
-        else:
-            condition = text_condition(self._parameters, "v.value", comparison, head=True)
+        condition = word.join(f"({self._value(comparison)})" for comparison in comparisons)
         self._joins += 1
         form = fragments.matches if self._joins <= _MAX_JOINS else fragments.probe
-        return form.format(source=source, found=found, condition=condition)
+        return form.format(source=source, found=found, condition=f"({condition})")
+
+    def _value(self, comparison: Comparison) -> str:
+        if comparison.operator is Operator.IS_NOT_NULL:
+            return "true"
+        if comparison.reference.entity == "metric":
+            return float_condition(self._parameters, "v.value", comparison)
+        return text_condition(self._parameters, "v.value", comparison, head=True)
 
     def _attribute(self, comparison: Comparison) -> str:
         key = comparison.reference.key
@@ -113,6 +130,10 @@ class Conditions:
         return (
             f"r.run_id = ANY({ids})" if operator in (Operator.EQ, Operator.IN) else f"r.run_id <> ALL({ids})"
         )
+
+
+def _reads_a_value(comparison: Comparison) -> bool:
+    return comparison.reference.entity != "attribute" and comparison.operator is not Operator.IS_NULL
 
 
 def _text_matches(text: str, comparison: Comparison) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rekam_runtime.filtering import And, Comparison, Kind, Operator, Or, Reference
+from rekam_runtime.filtering import And, Comparison, Kind, Not, Operator, Or, Reference
 
 Positive = Comparison | And | Or
 
@@ -19,7 +19,9 @@ def merge_equalities(tree: Positive) -> Positive:
             assert isinstance(term.value, str)
             values.setdefault(term.reference, []).append(term.value)
         else:
-            terms.append(merge_equalities(term))  # type: ignore[arg-type]
+            assert not isinstance(term, Not)
+            merged = merge_equalities(term)
+            terms += merged.terms if type(merged) is type(tree) else [merged]  # type: ignore[arg-type]
     for reference, equals in values.items():
         if len(equals) == 1:
             terms.append(Comparison(reference, single, equals[0]))
