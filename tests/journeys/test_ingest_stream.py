@@ -47,7 +47,7 @@ def history(channel: grpc.Channel, run_id: str, key: str = "loss") -> metric_pb2
 
 
 def bits(values: object) -> list[bytes]:
-    return [struct.pack("<d", value) for value in values]  # type: ignore[attr-defined]
+    return [struct.pack("<d", value) for value in values]
 
 
 def test_a_frame_is_read_back_as_it_was_sent(
@@ -256,14 +256,16 @@ def test_a_frame_for_a_handle_that_is_not_open_is_refused(stream: IngestStream) 
 def test_ids_that_do_not_increase_end_the_stream(stream: IngestStream) -> None:
     with pytest.raises(grpc.RpcError) as ended:
         stream.send_raw(ingest_pb2.IngestRequest(id=1, key_set=LOSS))
-    assert ended.value.code() == grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
+    assert ended.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_a_request_that_cannot_be_read_ends_the_stream(channel: grpc.Channel) -> None:
-    ingest = channel.stream_stream("/rekam_proto.ingest.v1.IngestService/Ingest")
+    ingest: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(
+        "/rekam_proto.ingest.v1.IngestService/Ingest"
+    )
     with pytest.raises(grpc.RpcError) as ended:
         list(ingest(iter([b"\xff\xff not a message"]), timeout=20))
-    assert ended.value.code() == grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
+    assert ended.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_a_request_without_a_body_is_refused(stream: IngestStream) -> None:

@@ -35,7 +35,7 @@ class Reads:
     @asynccontextmanager
     async def connection(
         self,
-        consistency: read_pb2.Consistency,
+        consistency: int,  # of a message: maybe a number that the enum does not have
         context: Context,
         points: Iterable[str] = (),
     ) -> AsyncIterator[Connection]:
