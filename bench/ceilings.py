@@ -1,7 +1,7 @@
 """What the parts can do alone on this machine, measured in the same run.
 
-raw_jetstream_bytes_per_s  messages of 64 KiB into a file stream with fsync on every
-                           publish, 64 on their way, one client
+raw_jetstream_bytes_per_s  messages of 256 KiB into a file stream with fsync on every
+                           publish, 8 on their way, one client
 raw_copy_bytes_per_s       rows of 64 KiB by binary COPY into a table of its own,
                            committed every 8 MiB, one connection
 """
@@ -18,9 +18,10 @@ import nats
 
 from bench.report import Figures
 
-MESSAGE = os.urandom(64 * 1024)
-MESSAGES = 6_000
-IN_FLIGHT = 64
+MESSAGE = os.urandom(256 * 1024)
+MESSAGES = 3_000
+IN_FLIGHT = 8
+ROW = os.urandom(64 * 1024)
 ROWS_PER_COPY = 128
 COPIES = 48
 
@@ -57,10 +58,10 @@ async def _copy(url: str) -> float:
     try:
         started = time.perf_counter()
         for _ in range(COPIES):
-            rows = [(row, MESSAGE) for row in range(ROWS_PER_COPY)]
+            rows = [(row, ROW) for row in range(ROWS_PER_COPY)]
             await connection.copy_records_to_table("bench_copy", records=rows)
         seconds = time.perf_counter() - started
     finally:
         await connection.execute("DROP TABLE bench_copy")
         await connection.close()
-    return COPIES * ROWS_PER_COPY * len(MESSAGE) / seconds
+    return COPIES * ROWS_PER_COPY * len(ROW) / seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import grpc
 import pytest
@@ -46,7 +46,7 @@ def history(channel: grpc.Channel, run_id: str, key: str = "loss") -> metric_pb2
     return metrics.GetHistory(metric_pb2.GetHistoryRequest(run_id=run_id, key=key)).points
 
 
-def bits(values: object) -> list[bytes]:
+def bits(values: Iterable[float]) -> list[bytes]:
     return [struct.pack("<d", value) for value in values]
 
 

@@ -35,7 +35,7 @@ class Reads:
     @asynccontextmanager
     async def connection(
         self,
-        consistency: int,  # of a message: maybe a number that the enum does not have
+        consistency: read_pb2.Consistency,
         context: Context,
         points: Iterable[str] = (),
     ) -> AsyncIterator[Connection]:
@@ -43,12 +43,12 @@ class Reads:
 
         Raises DeadlineExceeded when the projection does not get there in time.
         """
+        if consistency not in read_pb2.Consistency.values():
+            raise Invalid(f"{consistency} is no consistency", field="consistency")
         if consistency == read_pb2.CONSISTENCY_EVENTUAL:
             async with acquire(self._pool) as connection:
                 yield connection
             return
-        if consistency != read_pb2.CONSISTENCY_STRONG:
-            raise Invalid(f"{consistency} is no consistency", field="consistency")
         left_s = context.time_remaining()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (self._deadline_s if left_s is None else min(self._deadline_s, left_s))
