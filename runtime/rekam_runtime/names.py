@@ -31,7 +31,7 @@ def key_fault(key: str) -> str | None:
             "letters, digits, '_', '/', '.', '-', ' ' and ':' are"
         )
     if _UNCLEAN_SEGMENT.search(key):
-        return f"key {key!r} is not a clean relative path: no leading, trailing or double '/', no '.' or '..' part"
+        return f"key {key!r} is not a clean relative path: no '/' at an end, no '//', no '.' or '..' part"
     return None
 
 
