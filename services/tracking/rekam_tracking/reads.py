@@ -49,7 +49,7 @@ class Reads:
             async with acquire(self._pool) as connection:
                 yield connection
             return
-        left_s = context.time_remaining()
+        left_s: float | None = context.time_remaining()  # None: the caller sets no deadline
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (self._deadline_s if left_s is None else min(self._deadline_s, left_s))
         while True:
