@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rekam_proto.tracking.v1 import read_pb2, run_pb2
-from rekam_runtime.errors import Invalid
+from rekam_runtime.errors import DeadlineExceeded, Invalid
 from rekam_runtime.postgres import Connection
 from rekam_tracking.runs import query
 from tests.support.run_rows import Point, RunRow, connected, insert
@@ -320,3 +320,10 @@ async def test_a_heavy_page_ends_early_with_a_token(connection: Connection) -> N
     request.page_token = first.next_page_token
     second = await query.search_runs(connection, request)
     assert [run.start_ms for page in (first, second) for run in page.runs] == list(range(700, 0, -1))
+
+
+async def test_a_search_that_takes_too_long_is_given_up(connection: Connection) -> None:
+    request = run_pb2.SearchRunsRequest(experiment_ids=["1"])
+    with pytest.raises(DeadlineExceeded, match="longer than 0 s"):
+        await query.search_runs(connection, request, limit_s=0)
+    assert await numbers(connection, "") == [3, 2, 1, 4]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from rekam_proto.tracking.v1 import read_pb2, run_pb2
-from rekam_runtime.errors import Invalid
+from rekam_runtime.errors import DeadlineExceeded, Invalid
 from rekam_runtime.filtering import parse_filter, parse_order_by, positive_form
 from rekam_runtime.postgres import Connection, Row
 from rekam_tracking.runs.conditions import fragments
@@ -21,6 +22,9 @@ from rekam_tracking.search.merging import merge_equalities
 # its message grows past what a client takes.
 _RUNS_AT_A_TIME = 200
 _MAX_PAGE_BYTES = 32 << 20
+# Thousands of conditions on thousands of keys, none of which an index answers, can take
+# minutes; they must not take Postgres from the others.
+_LIMIT_S = 30.0
 
 LIFECYCLES: dict[int, list[int]] = {
     read_pb2.LIFECYCLE_VIEW_ACTIVE: [read_pb2.LIFECYCLE_ACTIVE],
@@ -36,9 +40,23 @@ async def get_run(connection: Connection, run_id: str) -> run_pb2.Run | None:
 
 
 async def search_runs(
-    connection: Connection, request: run_pb2.SearchRunsRequest
+    connection: Connection, request: run_pb2.SearchRunsRequest, *, limit_s: float = _LIMIT_S
 ) -> run_pb2.SearchRunsResponse:
-    """One page. The connection must not be in a transaction: the page is read from one snapshot."""
+    """One page, read from one snapshot: the connection must not be in a transaction.
+
+    Raises Invalid for what is wrong in the request, DeadlineExceeded after limit_s.
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            return await _search(connection, request)
+    except TimeoutError as error:
+        raise DeadlineExceeded(
+            f"the search took longer than {limit_s:g} s: give it fewer conditions or experiments",
+            field="filter",
+        ) from error
+
+
+async def _search(connection: Connection, request: run_pb2.SearchRunsRequest) -> run_pb2.SearchRunsResponse:
     size = page_size(request.page_size)
     order = parse_order_by(request.order_by, RUNS)
     tree = parse_filter(request.filter, RUNS)
