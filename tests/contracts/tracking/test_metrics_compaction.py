@@ -154,7 +154,7 @@ async def test_charts_do_not_change(store: MetricStore) -> None:
     async def drawn() -> list[metric_pb2.SeriesBuckets]:
         requests = [
             metric_pb2.GetBucketsRequest(axis=axis, buckets=17, x=x)
-            for axis in metric_pb2.Axis.values()
+            for axis in (metric_pb2.AXIS_STEP, metric_pb2.AXIS_TIME, metric_pb2.AXIS_RELATIVE_TIME)
             for x in (None, metric_pb2.Range(**{"from": 100, "to": 20_000}))
         ]
         async with store.reading() as connection:

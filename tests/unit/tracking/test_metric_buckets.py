@@ -52,8 +52,11 @@ def test_every_bucket_is_as_defined(parts: list[list[Triple]], ends: list[int], 
     first, last = ends
     buckets = Buckets(Cut(first, last, number))
     for part in parts:
-        x, times_us, numbers = zip(*part, strict=True) if part else ((), (), ())
-        buckets.add(np.array(x, np.int64), np.array(times_us, np.int64), np.array(numbers, np.float64))
+        buckets.add(
+            np.array([x for x, _, _ in part], np.int64),
+            np.array([time_us for _, time_us, _ in part], np.int64),
+            np.array([value for _, _, value in part], np.float64),
+        )
 
     wanted: dict[int, list[Triple]] = {}
     for point in chain.from_iterable(parts):
