@@ -69,7 +69,7 @@ class Seaweed:
                 # Keys by environment: arguments are readable by every user of the machine.
                 "AWS_ACCESS_KEY_ID": self.access_key,
                 "AWS_SECRET_ACCESS_KEY": self.secret_key,
-                "GOMEMLIMIT": "150MiB",
+                "GOMEMLIMIT": "256MiB",
             },
             ready=self._ready,
         )

@@ -16,7 +16,7 @@ class BatchLimits:
     idle_s: nothing more arrived for this long, so waiting would only delay the reader.
     """
 
-    max_bytes: int = 8 * 1024 * 1024
+    max_bytes: int = 16 * 1024 * 1024
     max_records: int = 20_000
     max_wait_s: float = 0.1
     idle_s: float = 0.005
