@@ -6,6 +6,7 @@ Made when the first run is opened; a forked child that logs gets its own.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import logging
 import multiprocessing.process
 import multiprocessing.util
@@ -13,7 +14,6 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
 
 from rekam import settings
 from rekam.delivery.refusals import Refusals
@@ -43,7 +43,6 @@ class Recorder:
         # Spools that ended processes left behind, while they are delivered.
         self._recoveries: list[tuple[Spool, Sender]] = []
         self._handles = 0
-        self._released: list[Callable[[], None]] = []
 
     def open_run(self, run_id: str, rank: int | None) -> RunWriter:
         """A new writer of a run. Nothing is sent before it logs."""
@@ -157,35 +156,17 @@ class Recorder:
             recovery = Sender(self.target, old, Refusals(), until_empty=True, finished=old.close)
             self._recoveries.append((old, recovery))
 
-    # ---- fork ----
-
-    def before_fork(self) -> None:
-        """Hold still: no lock taken, nothing half-written, no thread inside gRPC."""
-        self._lock.acquire()
-        self._released = [self._lock.release]
-        if self._parts is not None:
-            _, buffer, sender = self._parts
-            self._released.append(buffer.hold())
-            for each in (sender, *(recovery for _, recovery in self._recoveries)):
-                each.pause()
-                self._released.append(each.resume)
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-        for release in reversed(self._released):
-            release()
-        self._released = []
-
-    def after_fork_in_child(self) -> None:
-        """Forget what is the parent's: its threads, its spool, its rows."""
+    def forked(self) -> None:
+        """In a forked child: forget what is the parent's: its threads, its spool, its rows."""
         if self._parts is not None:
             for spool in (self._parts[0], *(old for old, _ in self._recoveries)):
                 spool.abandon()
+            # Never to be freed: they hold gRPC's objects, which do not work in this process.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object((self._parts, self._recoveries)))
         self._parts = None
-        self._lock = threading.RLock()
-        self._released = []
-        self._refusals = Refusals()
         self._recoveries = []
+        self._lock = threading.RLock()
+        self._refusals = Refusals()
         for writer in list(self._writers):
             writer.forked()
 
@@ -210,27 +191,14 @@ def close_all() -> None:
         recorder.close(max(0.1, deadline - time.monotonic()))
 
 
-def _before_fork() -> None:
-    _lock.acquire()
-    for recorder in _recorders.values():
-        recorder.before_fork()
-
-
-def _after_fork_in_parent() -> None:
-    for recorder in _recorders.values():
-        recorder.after_fork_in_parent()
-    _lock.release()
-
-
-def _after_fork_in_child() -> None:
+def _forked() -> None:
     global _lock
     _lock = threading.Lock()
-    for recorder in _recorders.values():
-        recorder.after_fork_in_child()
+    for recorder in list(_recorders.values()):
+        recorder.forked()
 
 
 atexit.register(close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+    # The parent's side needs nothing: a child shares no thread and no open file with it.
+    os.register_at_fork(after_in_child=_forked)

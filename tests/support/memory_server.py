@@ -113,7 +113,7 @@ class MemoryServer:
 
     # ---- IngestService ----
 
-    def _serve(self, service: str, **methods: grpc.RpcMethodHandler) -> None:
+    def _serve(self, service: str, **methods: grpc.RpcMethodHandler[Any, Any]) -> None:
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
 
     def _ingest(
@@ -255,7 +255,7 @@ class MemoryServer:
         )
 
 
-def _unary(method: Callable[..., Any], request: Any) -> grpc.RpcMethodHandler:
+def _unary(method: Callable[..., Any], request: Any) -> grpc.RpcMethodHandler[Any, Any]:
     return grpc.unary_unary_rpc_method_handler(
         method, request.FromString, lambda answer: answer.SerializeToString()
     )

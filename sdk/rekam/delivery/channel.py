@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     import grpc
@@ -24,9 +25,29 @@ _OPTIONS = (
 
 
 def open_channel(target: str) -> grpc.Channel:
-    """A new channel to host:port."""
+    """A new channel to host:port. In a forked child it goes through a relay process."""
     # gRPC's core writes notes on closed connections to stderr; the SDK says what matters itself.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # Its own fork handlers can hang a fork for ever. They are for children that use gRPC, and
+    # those go through a relay here.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     import grpc
 
+    if _forked_after_grpc:
+        from rekam.delivery.relay import RelayChannel
+
+        return cast(grpc.Channel, RelayChannel(target))
     return grpc.insecure_channel(target, options=_OPTIONS)
+
+
+# Whether an ancestor that forked this process had gRPC loaded: then it does not work here.
+_forked_after_grpc = False
+
+
+def _forked() -> None:
+    global _forked_after_grpc
+    _forked_after_grpc = _forked_after_grpc or "grpc" in sys.modules
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -41,26 +41,11 @@ class Sender:
         self._finished = finished
         self._connection: Connection | None = None
         self._state = threading.Condition()
-        self._paused = False
-        self._parked = False
         self._closed = False
         self._hurry = False
         self._told = ""
         self._thread = threading.Thread(target=self._run, name="rekam-send", daemon=True)
         self._thread.start()
-
-    def pause(self, timeout: float = 5.0) -> None:
-        """Leave gRPC, so that the process can fork. What was on its way is sent again after."""
-        with self._state:
-            self._paused = True
-            self._disturb()
-            self._state.wait_for(lambda: self._parked or not self._thread.is_alive(), timeout)
-
-    def resume(self) -> None:
-        """Go on after `pause`."""
-        with self._state:
-            self._paused = False
-            self._state.notify_all()
 
     def try_now(self) -> None:
         """End the wait for the next attempt to connect; `reachable` is None until it ended."""
@@ -74,19 +59,12 @@ class Sender:
         """Stop; what is not acknowledged stays in the spool."""
         with self._state:
             self._closed = True
-            self._disturb()
-        self._thread.join(timeout)
-
-    @property
-    def _disturbed(self) -> bool:
-        return self._closed or self._paused
-
-    def _disturb(self) -> None:
-        self._state.notify_all()
-        if self._connection is not None:
-            self._connection.close()
+            self._state.notify_all()
+            if self._connection is not None:
+                self._connection.close()
         with self._spool.changed:
             self._spool.changed.notify_all()
+        self._thread.join(timeout)
 
     def _run(self) -> None:
         wait = _FIRST_WAIT
@@ -97,7 +75,7 @@ class Sender:
             if answered:
                 wait = _FIRST_WAIT
             with self._state:
-                if not (self._closed or self._paused or self._hurry):
+                if not (self._closed or self._hurry):
                     self._state.wait(wait * random.uniform(0.5, 1.0))
                 self._hurry = False
             wait = min(wait * 2, _LONGEST_WAIT)
@@ -106,20 +84,9 @@ class Sender:
 
     def _ready(self) -> bool:
         """Wait until there is something to send; False when closed."""
-        while True:
-            with self._state:
-                while self._paused and not self._closed:
-                    self._parked = True
-                    self._state.notify_all()
-                    self._state.wait()
-                self._parked = False
-                if self._closed:
-                    return False
-            with self._spool.changed:
-                if self._spool.outstanding or self._until_empty:
-                    return True
-                if not self._disturbed:
-                    self._spool.changed.wait()
+        with self._spool.changed:
+            self._spool.changed.wait_for(lambda: self._closed or self._until_empty or self._spool.outstanding)
+        return not self._closed
 
     def _stream(self) -> bool:
         """One connection, as long as it lasts; whether the server answered on it."""
@@ -129,7 +96,7 @@ class Sender:
             self._target, self._spool, self._refusals.add, heard=self._heard, until_empty=self._until_empty
         )
         with self._state:
-            if self._closed or self._paused:
+            if self._closed:
                 return False
             self._connection = connection
         try:

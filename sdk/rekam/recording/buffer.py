@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -101,11 +100,6 @@ class Buffer:
         with self._room:
             self._room.notify_all()
         self._thread.join(timeout=5.0)
-
-    def hold(self) -> Callable[[], None]:
-        """Wait until nobody drains and keep it so until the returned function is called."""
-        self._draining.acquire()
-        return self._draining.release
 
     def _take(self, count: int) -> int:
         """Turn up to `count` rows into records that are to be written; returns how many."""
