@@ -30,7 +30,7 @@ class Place:
     equal: int
 
     def skip(self, points: Points) -> Points:
-        """The points behind this place, of some in order; all of its time are among them."""
+        """The points behind this place, of some in order; with one, all that equal it are among them."""
         first = int(np.searchsorted(points.times_us, self.time_us, "left"))
         end = int(np.searchsorted(points.times_us, self.time_us, "right"))
         same_time = points.at(slice(first, end))

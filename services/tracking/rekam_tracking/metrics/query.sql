@@ -23,7 +23,7 @@ WHERE k.key = $2
   AND c.column_index >= m.first_column AND c.column_index < m.first_column + m.columns
   AND m.step_max >= $3 AND m.step_min <= $4 AND m.time_max >= $5 AND m.time_min <= $6
   AND ($7 = '' OR m.writer_id = (SELECT writer_id FROM writers WHERE run_id = $1 AND writer = $7))
-ORDER BY m.time_min, m.chunk_id
+ORDER BY m.time_min, m.step_min, m.chunk_id
 
 -- name: points
 -- Of each chunk the steps, the times and one column, and nothing else is read from disk.

@@ -40,7 +40,7 @@ class Chunk:
 
 
 async def chunks_of(connection: Connection, run_id: UUID, key: str, bounds: Bounds) -> list[Chunk]:
-    """The chunks that may have points of the series within the bounds, by their first time."""
+    """The chunks that may have points of the series within the bounds, by least time, then least step."""
     rows = await connection.fetch(
         _statements.chunks,
         run_id,
@@ -57,18 +57,22 @@ async def chunks_of(connection: Connection, run_id: UUID, key: str, bounds: Boun
 async def read_ordered(
     connection: Connection, run_id: UUID, key: str, bounds: Bounds, load_rows: int = LOAD_ROWS
 ) -> AsyncIterator[Points]:
-    """Parts of the series, in the order of time, step, value; equal times are in one part."""
+    """Parts of the series, in the order of time, step, value; equal points are in one part."""
     waiting: list[Points] = []
     chunks = await chunks_of(connection, run_id, key, bounds)
     for some, following in in_parts(chunks, load_rows):
         points = join([*waiting, bounds.cut(await load(connection, run_id, some))]).ordered()
-        ready = len(points)
-        if following is not None:
-            # What lies before the next chunk's first time comes before all that is not loaded.
-            ready = int(np.searchsorted(points.times_us, following.time_min, "left"))
+        ready = len(points) if following is None else _before(points, following)
         waiting = [points.at(slice(ready, None))]
         if ready:
             yield points.at(slice(ready))
+
+
+def _before(points: Points, following: Chunk) -> int:
+    """How many of the points come before everything in the following chunks."""
+    first = int(np.searchsorted(points.times_us, following.time_min, "left"))
+    end = int(np.searchsorted(points.times_us, following.time_min, "right"))
+    return first + int(np.searchsorted(points.steps[first:end], following.step_min, "left"))
 
 
 def in_parts(

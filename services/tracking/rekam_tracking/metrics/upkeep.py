@@ -20,6 +20,7 @@ from rekam_tracking.metrics.settling import settle
 _log = structlog.get_logger(__name__)
 
 SETTLE_EVERY_S = 1.0
+LOOK_REST = 30
 LOOK_EVERY_S = 2.0
 # Key sets of runs looked at in a round.
 ROUND = 64
@@ -43,13 +44,15 @@ async def keep_up(pool: Pool, busy_s: Callable[[], float] = lambda: 0.0) -> None
 
 async def _keep_settling(pool: Pool) -> None:
     while True:
-        taken = 0
+        taken, started = 0, time.perf_counter()
         try:
             async with acquire(pool) as connection:
                 taken = await settle(connection)
         except Retry as error:
             _log.warning("metrics.settling_waits", reason=error.message)
-        await asyncio.sleep(0.0 if taken else SETTLE_EVERY_S)
+        # With many runs being written a look takes longer, and is worth less often.
+        look_s = LOOK_REST * (time.perf_counter() - started)
+        await asyncio.sleep(0.0 if taken else max(SETTLE_EVERY_S, look_s))
 
 
 async def _keep_merging(pool: Pool, busy_s: Callable[[], float]) -> None:
