@@ -53,13 +53,15 @@ class RunRow:
         return f"x:/{self.experiment_id}/{self.number}"
 
     def latest(self) -> dict[str, float]:
-        best: dict[str, tuple[int, int, float, float]] = {}
+        # NaN counts as 0 and gives way to a 0.
+        best: dict[str, tuple[int, int, float, bool, float]] = {}
         for point in [*self.settled, *self.live]:
             for key, value in point.values.items():
-                candidate = (point.step, point.time_us, 0.0 if math.isnan(value) else value, value)
-                if key not in best or candidate[:3] > best[key][:3]:
+                nan = math.isnan(value)
+                candidate = (point.step, point.time_us, 0.0 if nan else value, not nan, value)
+                if key not in best or candidate[:4] > best[key][:4]:
                     best[key] = candidate
-        return {key: value for key, (_, _, _, value) in best.items()}
+        return {key: value for key, (_, _, _, _, value) in best.items()}
 
     def cell(self, reference: Reference) -> Cell:
         if reference.entity == "metric":

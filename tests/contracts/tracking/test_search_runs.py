@@ -91,6 +91,12 @@ FILTERS: list[tuple[str, list[int]]] = [
     ("start_time != 200", [1, 3]),
     ("start_time != 200.5", [1, 2, 3]),
     ("start_time < 1e999", [1, 2, 3]),
+    ("start_time > -1e999", [1, 2, 3]),
+    ("start_time > -1e30", [1, 2, 3]),
+    (f"start_time >= {-(2**63)}", [1, 2, 3]),
+    (f"start_time = {-(2**63)}", []),
+    (f"start_time > {-(2**63) - 1}", [1, 2, 3]),
+    ("start_time > 1e30", []),
     ("end_time >= 0", [1]),
     # Metrics: the latest value; NaN compares as 0, infinity as itself; missing never matches.
     ("metrics.loss = 0.5", [1]),

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from rekam_proto.tracking.v1 import run_pb2
 from rekam_runtime.filtering import And, Comparison, Not, Operator, Reference
 from rekam_runtime.postgres import Statements
-from rekam_tracking.search.comparing import MIN_BIGINT, float_condition, integer_condition, text_condition
+from rekam_tracking.search.comparing import (
+    MAX_BIGINT,
+    MIN_BIGINT,
+    float_condition,
+    integer_condition,
+    text_condition,
+)
 from rekam_tracking.search.merging import Positive
 from rekam_tracking.search.parameters import Parameters
 
@@ -24,9 +30,8 @@ STATUS_NAMES = {
 }
 TEXT_COLUMNS = {"run_name": "r.name", "user_id": "r.user_name", "artifact_uri": "r.artifact_uri"}
 TIME_COLUMNS = {"start_time": "r.start_ms", "end_time": "r.end_ms"}
-# As index runs_by_start has it: a missing start is before all times, so it matches none of these.
+# As index runs_by_start has it: a missing start is before all times.
 START = f"coalesce(r.start_ms, {MIN_BIGINT})"
-_FROM_A_START = (Operator.EQ, Operator.GT)
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -107,7 +112,7 @@ class Conditions:
 
     def _attribute(self, comparison: Comparison) -> str:
         key = comparison.reference.key
-        if key == "start_time" and comparison.operator in _FROM_A_START:
+        if key == "start_time" and _from_a_start(comparison):
             return integer_condition(self._parameters, START, comparison)
         if column := TIME_COLUMNS.get(key):
             return integer_condition(self._parameters, column, comparison)
@@ -130,6 +135,13 @@ class Conditions:
         return (
             f"r.run_id = ANY({ids})" if operator in (Operator.EQ, Operator.IN) else f"r.run_id <> ALL({ids})"
         )
+
+
+def _from_a_start(comparison: Comparison) -> bool:
+    """Whether the index on starts answers: what a missing start, as the least of all, never matches."""
+    value = comparison.value
+    assert isinstance(value, int | float)
+    return comparison.operator in (Operator.EQ, Operator.GT) and MIN_BIGINT < value <= MAX_BIGINT
 
 
 def _reads_a_value(comparison: Comparison) -> bool:

@@ -27,7 +27,7 @@ CROSS JOIN LATERAL (
             FROM metric_live l JOIN key_sets s USING (key_set_id), unnest(s.key_ids, l."values") u (key_id, value)
             WHERE l.run_id = r.run_id
         ) points
-        ORDER BY key_id, step DESC, time_us DESC, metric_rank(value) DESC
+        ORDER BY key_id, step DESC, time_us DESC, metric_rank(value) DESC, value
     ) latest JOIN metric_keys USING (key_id)
 ) m
 ORDER BY asked.position

@@ -47,7 +47,7 @@ NOT EXISTS (SELECT FROM {source} WHERE {found})
         FROM metric_latest m
         WHERE m.key_id = {key} AND m.run_id IN (SELECT run_id FROM metric_live)
     ) points
-    ORDER BY run_id, step DESC, time_us DESC, metric_rank(value) DESC
+    ORDER BY run_id, step DESC, time_us DESC, metric_rank(value) DESC, value
 )
 
 -- name: is_live
