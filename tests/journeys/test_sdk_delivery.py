@@ -6,12 +6,8 @@ Programs run as processes of their own against a real gRPC server in this one.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +18,7 @@ import pytest
 from rekam_proto.ingest.v1 import ingest_pb2
 from rekam_proto.tracking.v1 import run_pb2
 from tests.support.memory_server import MemoryServer
+from tests.support.programs import Program
 
 
 @pytest.fixture
@@ -29,40 +26,6 @@ def server() -> Iterator[MemoryServer]:
     server = MemoryServer()
     yield server
     server.stop()
-
-
-class Program:
-    """A Python program that logs; `import rekam, os, sys, json, time` comes first."""
-
-    def __init__(self, uri: str, spool: Path, source: str, **environ: str) -> None:
-        prelude = "import json, os, sys, time\nimport rekam\n"
-        # A program of its own: nothing of the test's environment steers it.
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("REKAM_")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", prelude + textwrap.dedent(source)],
-            env={**clean, "REKAM_TRACKING_URI": uri, "REKAM_SPOOL_DIR": str(spool), **environ},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def line(self) -> str:
-        """Its next line of output."""
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def go_on(self) -> None:
-        """Give it a line of input."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-
-    def finish(self, timeout: float = 60) -> tuple[str, str]:
-        """Its remaining output and its messages, after it ended well."""
-        out, err = self.process.communicate(timeout=timeout)
-        assert self.process.returncode == 0, err
-        return out, err
 
 
 def spools(root: Path) -> list[Path]:

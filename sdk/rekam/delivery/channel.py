@@ -37,7 +37,11 @@ def open_channel(target: str) -> grpc.Channel:
         from rekam.delivery.relay import RelayChannel
 
         return cast(grpc.Channel, RelayChannel(target))
-    return grpc.insecure_channel(target, options=_OPTIONS)
+    # A proxy of the environment leads away from this machine.
+    local = target.startswith(("127.", "localhost:", "[::1]:"))
+    return grpc.insecure_channel(
+        target, options=(*_OPTIONS, *([("grpc.enable_http_proxy", 0)] if local else []))
+    )
 
 
 # Whether an ancestor that forked this process had gRPC loaded: then it does not work here.

@@ -52,6 +52,7 @@ class Connection:
         self._closed = False
         self._call: grpc.Call | None = None
         self._sending = False
+        self._open_again = False
         self._stopped = threading.Event()
         # (position, bytes, body) of what is sent and not acknowledged; bodies only of control records.
         self._window: deque[tuple[int, int, bytes]] = deque()
@@ -111,6 +112,9 @@ class Connection:
                 if not self._admit(stored):
                     return
                 if record.kind is Kind.FRAME:
+                    if self._open_again:
+                        self._open_again = False
+                        opened.clear()
                     run = cursor.runs[record.handle]
                     if opened.get(record.handle) != run or expected[record.handle] != record.sequence:
                         opened[record.handle] = run
@@ -181,6 +185,9 @@ class Connection:
             with self._spool.changed:
                 body = next((body for position, _, body in self._window if position == refusal.id), b"")
             self._refused(refusal.id, refusal, body)
+            if refusal.field.startswith(("open_run", "frame.run")):
+                # The run is deleted, say. It may be restored while this stream lasts.
+                self._open_again = True
             return
         with self._spool.changed:
             while self._window and self._window[0][0] <= response.ack.id:

@@ -1,0 +1,208 @@
+"""The SDK and the command line on the real stack: what is logged is read back, by every way."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.programs import Program
+
+
+def run(uri: str, spool: Path, source: str) -> Any:
+    """The JSON document that a program prints last."""
+    out, _ = Program(uri, spool, source).finish()
+    return json.loads(out.splitlines()[-1])
+
+
+def cli(uri: str, *arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", "from rekam.cli import main; main()", *arguments, "--uri", uri],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_run_is_read_back_by_sdk_and_command_line(rekam_tracking_uri: str, tmp_path: Path) -> None:
+    found = run(
+        rekam_tracking_uri,
+        tmp_path,
+        """
+        experiment = rekam.set_experiment("Ünïcode 'quoted' \\"name\\"")
+        with rekam.start_run(run_name="one", description="what it is", tags={"team": "a"}) as run:
+            rekam.log_params({"depth": 5, "name": "x'y\\"z"})
+            for step in range(1000):
+                rekam.log_metrics({"loss": 1 / (step + 1), "acc": step / 1000}, step=step)
+            rekam.log_metric("odd", float("nan"), step=-(2**62))
+            rekam.log_metric("odd", float("inf"), step=2**62)
+            rekam.log_metric("odd", float("-inf"), step=0)
+            # Queries of this process see what it just logged.
+            assert rekam.get_run(run.run_id).data.metrics["loss"] == 0.001
+            assert rekam.get_run(run.run_id).info.status == "RUNNING"
+        client = rekam.Client()
+        history = client.get_history(run.run_id, "loss")
+        assert list(history.steps) == list(range(1000))
+        assert list(history.values) == [1 / (step + 1) for step in range(1000)]
+        assert [m.step for m in rekam.get_metric_history(run.run_id, "odd")] == [-(2**62), 2**62, 0]
+        (buckets,) = client.get_buckets([run.run_id], ["loss"], 10)
+        assert sum(buckets.count) == 1000 and max(buckets.max) == 1.0
+        blocks = list(client.stream_history([run.run_id], ["acc", "loss"], steps=(10, 19)))
+        assert [(block.key, len(block)) for block in blocks] == [("acc", 10), ("loss", 10)]
+        (writer,) = client.get_completeness(run.run_id)
+        assert writer.gaps == () and writer.complete_up_to == writer.greatest
+        assert client.get_history(run.run_id, "loss", writer=writer.writer, steps=(0, 9)).steps[-1] == 9
+        names = {each.key: each.points for each in client.list_metrics(run.run_id)}
+        assert names == {"acc": 1000, "loss": 1000, "odd": 3}
+        frame = rekam.search_runs(
+            experiment_names=[experiment.name], filter_string="metrics.acc > 0.9 and params.depth = '5'"
+        )
+        read = rekam.last_active_run()
+        print(json.dumps({
+            "run_id": run.run_id, "experiment_id": experiment.experiment_id,
+            "columns": list(frame.columns), "rows": len(frame), "loss": frame["metrics.loss"][0],
+            "status": read.info.status, "name": read.info.run_name, "params": read.data.params,
+            "tags": read.data.tags, "artifact_uri": read.info.artifact_uri,
+        }))
+        """,
+    )
+    assert found["columns"][:6] == [
+        "run_id", "experiment_id", "status", "artifact_uri", "start_time", "end_time",
+    ]  # fmt: skip
+    assert {"metrics.loss", "metrics.acc", "params.depth", "tags.team"} < set(found["columns"])
+    assert (found["rows"], found["loss"], found["status"], found["name"]) == (1, 0.001, "FINISHED", "one")
+    assert found["params"] == {"depth": "5", "name": "x'y\"z"}
+    assert found["tags"]["mlflow.note.content"] == "what it is"
+    assert found["artifact_uri"].endswith(f"{found['run_id']}/artifacts")
+
+    run_id = found["run_id"]
+    code, out, _ = cli(rekam_tracking_uri, "runs", "show", run_id, "--json")
+    assert code == 0
+    assert json.loads(out)["data"]["metrics"]["odd"] == "Infinity"
+    code, out, _ = cli(
+        rekam_tracking_uri, "runs", "list", "--filter", "metrics.acc > 0.9", "--metric", "loss"
+    )
+    assert code == 0
+    assert run_id in out
+    code, out, _ = cli(rekam_tracking_uri, "metrics", "history", run_id, "loss", "--to-step", "2", "--json")
+    assert [point["value"] for point in json.loads(out)] == [1.0, 0.5, 1 / 3]
+    code, out, _ = cli(rekam_tracking_uri, "metrics", "buckets", run_id, "acc", "--buckets", "4", "--json")
+    assert json.loads(out)[0]["count"] == [250, 250, 250, 250]
+    code, out, _ = cli(rekam_tracking_uri, "experiments", "list", "--json")
+    assert {each["name"] for each in json.loads(out)} == {"Default", "Ünïcode 'quoted' \"name\""}
+
+
+def test_experiments_live_and_die_on_the_command_line(rekam_tracking_uri: str, tmp_path: Path) -> None:
+    code, out, _ = cli(rekam_tracking_uri, "experiments", "create", "first")
+    assert code == 0
+    experiment_id = out.strip()
+    code, _, err = cli(rekam_tracking_uri, "experiments", "create", "first")
+    assert code == 1
+    assert "first" in err
+    assert cli(rekam_tracking_uri, "experiments", "rename", experiment_id, "second")[0] == 0
+    assert cli(rekam_tracking_uri, "experiments", "delete", experiment_id)[0] == 0
+    assert cli(rekam_tracking_uri, "experiments", "delete", experiment_id)[0] == 1
+    _, out, _ = cli(rekam_tracking_uri, "experiments", "show", experiment_id, "--json")
+    assert json.loads(out)["lifecycle_stage"] == "deleted"
+    says = run(
+        rekam_tracking_uri,
+        tmp_path,
+        f"""
+        try:
+            rekam.set_experiment("second")
+        except rekam.errors.FailedPrecondition as error:
+            by_name = str(error)
+        try:
+            rekam.start_run(experiment_id="{experiment_id}")
+        except rekam.errors.RefusedRecords as error:
+            by_id = error.refusals[0].code
+        print(json.dumps([by_name, by_id]))
+        """,
+    )
+    assert "deleted" in says[0]
+    assert says[1] == "FAILED_PRECONDITION"
+    assert cli(rekam_tracking_uri, "experiments", "restore", experiment_id)[0] == 0
+    assert cli(rekam_tracking_uri, "experiments", "show", "second", "--by-name")[0] == 0
+
+
+@pytest.mark.parametrize("wrong", ["metrics.loss >< 1", "params.x = 5", "nothing.a = 'b'"])
+def test_a_wrong_filter_is_pointed_at(rekam_tracking_uri: str, wrong: str) -> None:
+    code, _, err = cli(rekam_tracking_uri, "runs", "list", "--filter", wrong)
+    assert code == 1
+    assert "^" in err
+
+
+def test_runs_that_are_missing_or_deleted(rekam_tracking_uri: str, tmp_path: Path) -> None:
+    says = run(
+        rekam_tracking_uri,
+        tmp_path,
+        """
+        said = []
+        def attempt(action):
+            try:
+                action()
+            except rekam.errors.RekamError as error:
+                said.append([type(error).__name__, error.field])
+        attempt(lambda: rekam.get_run("0" * 32))
+        attempt(lambda: rekam.get_run("nonsense"))
+        attempt(lambda: rekam.start_run(run_id="0" * 32))
+        client = rekam.Client()
+        with rekam.start_run() as run:
+            rekam.log_param("p", 1)
+        attempt(lambda: client.log_param(run.run_id, "p", 2))
+        attempt(lambda: client.delete_tag(run.run_id, "never set"))
+        attempt(lambda: client.search_runs(["0"], max_results=0))
+        client.delete_run(run.run_id)
+        assert client.get_run(run.run_id).info.lifecycle_stage == "deleted"
+        attempt(lambda: rekam.start_run(run_id=run.run_id))
+        attempt(lambda: client.set_tag(run.run_id, "a", 1))
+        client.log_metric(run.run_id, "loss", 1.0)
+        attempt(lambda: client.flush())
+        client.restore_run(run.run_id)
+        client.log_metric(run.run_id, "loss", 2.0, step=1)
+        client.flush()
+        said.append(client.get_run(run.run_id).data.metrics)
+        print(json.dumps(said))
+        """,
+    )
+    assert [each[0] for each in says[:-1]] == [
+        "NotFound", "Invalid", "NotFound", "Invalid", "NotFound", "Invalid",
+        "FailedPrecondition", "FailedPrecondition", "RefusedRecords",
+    ]  # fmt: skip
+    assert says[1][1] == "run_id"
+    assert says[-1] == {"loss": 2.0}
+
+
+def test_forked_workers_start_runs_and_search(rekam_tracking_uri: str, tmp_path: Path) -> None:
+    found = run(
+        rekam_tracking_uri,
+        tmp_path,
+        """
+        import multiprocessing
+
+        def trial(number):
+            with rekam.start_run(run_name=f"trial {number}", nested=True):
+                rekam.log_metric("score", number)
+            return len(rekam.search_runs(filter_string=f"run_name = 'trial {number}'", output_format="list"))
+
+        rekam.set_experiment("Trials")
+        with rekam.start_run(run_name="parent") as parent:
+            with multiprocessing.get_context("fork").Pool(2) as pool:
+                seen = pool.map(trial, range(4))
+                pool.close()
+                pool.join()
+        best = rekam.search_runs(order_by=["metrics.score DESC"], output_format="list")
+        children = [each.data.tags.get("mlflow.parentRunId") == parent.run_id for each in best]
+        print(json.dumps([seen, [each.info.run_name for each in best], children]))
+        """,
+    )
+    seen, names, children = found
+    assert seen == [1, 1, 1, 1]
+    assert names == ["trial 3", "trial 2", "trial 1", "trial 0", "parent"]
+    assert children == [True, True, True, True, False]
