@@ -339,6 +339,20 @@ async def test_a_position_that_is_there_is_seen_without_any_signal(log: EventLog
         assert fresh.at_once({STREAM: 2})
 
 
+async def test_a_reader_that_looks_just_before_the_position_moves_is_not_left_waiting(
+    log: EventLog, pool: Pool
+) -> None:
+    async with FreshReads(log, pool) as fresh:
+        await append(log, "a")
+        async with running(projector(log, pool)):
+            await fresh.caught_up([STREAM], 10)
+            for _ in range(200):
+                await append(log, "n")
+                last = await log.last_position(STREAM)
+                # Looks, and waits only after the loop turned: the signal may come in between.
+                await fresh.wait_for({STREAM: last}, 5)
+
+
 async def test_a_position_that_a_crash_took_back_is_waited_for_again(log: EventLog, pool: Pool) -> None:
     await append(log, "a", "b")
     async with running(projector(log, pool)), FreshReads(log, pool) as fresh:

@@ -113,6 +113,8 @@ class _Stream:
             waiter.cancel()
 
     async def reach(self, target: int) -> None:
+        if self.position >= target:
+            return  # it came there since the caller looked: nobody would wake a waiter
         waiter = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = target
         try:
