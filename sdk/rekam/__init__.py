@@ -16,34 +16,35 @@ from rekam.entities import (
     ViewType,
     WriterCompleteness,
 )
-from rekam.fluent import (
-    active_run,
+from rekam.fluent.destination import (
     create_experiment,
-    delete_experiment,
-    delete_run,
-    delete_tag,
-    end_run,
-    flush,
-    get_experiment,
-    get_experiment_by_name,
-    get_metric_history,
-    get_run,
     get_tracking_uri,
-    last_active_run,
+    set_experiment,
+    set_experiment_tag,
+    set_experiment_tags,
+    set_tracking_uri,
+)
+from rekam.fluent.log import (
+    delete_tag,
+    flush,
     log_metric,
     log_metrics,
     log_param,
     log_params,
-    search_experiments,
-    search_runs,
-    set_experiment,
-    set_experiment_tag,
-    set_experiment_tags,
     set_tag,
     set_tags,
-    set_tracking_uri,
-    start_run,
 )
+from rekam.fluent.read import (
+    delete_experiment,
+    delete_run,
+    get_experiment,
+    get_experiment_by_name,
+    get_metric_history,
+    get_run,
+    search_experiments,
+    search_runs,
+)
+from rekam.fluent.runs import active_run, end_run, last_active_run, start_run
 from rekam.run import ActiveRun
 
 __all__ = [

@@ -149,14 +149,14 @@ class ActiveRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from rekam import fluent
+        from rekam.fluent.runs import end_active
 
         if kind is None:
-            fluent.end_active(self, RunStatus.FINISHED)
+            end_active(self, RunStatus.FINISHED)
             return
         status = RunStatus.KILLED if issubclass(kind, KeyboardInterrupt) else RunStatus.FAILED
         try:
-            fluent.end_active(self, status)
+            end_active(self, status)
         except (RefusedRecords, SpoolError) as refused:
             # The program's own error is the one to see.
             log.error("while ending run %s: %s", self.run_id, refused)

@@ -6,8 +6,9 @@ from typing import Literal
 
 import click
 
+from rekam.calls.metrics import AXES
 from rekam.cli.output import command_options, print_json, print_table
-from rekam.client import AXES, Client
+from rekam.client import Client
 
 Bounds = tuple[int | None, int | None]
 

@@ -1,0 +1,1 @@
+"""Commands and queries, noun by noun: what `rekam.Client` is made of."""

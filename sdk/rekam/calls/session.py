@@ -1,0 +1,63 @@
+"""What every call shares: the server, its consistency, and this process' own records first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from rekam import settings
+from rekam.address import target_of
+from rekam.errors import Invalid
+from rekam.recorder import recorder_for
+from rekam.server import Server, server_for
+from rekam_proto.tracking.v1 import read_pb2
+
+Consistency = Literal["strong", "eventual"]
+MAX_PAGE = 50_000
+
+
+class Session:
+    """One server, and how fresh its answers must be."""
+
+    def __init__(self, tracking_uri: str, consistency: Consistency) -> None:
+        if consistency not in ("strong", "eventual"):
+            raise Invalid(f"must be 'strong' or 'eventual', got {consistency!r}", field="consistency")
+        self.tracking_uri = tracking_uri
+        self._target = target_of(tracking_uri)
+        self._strong = consistency == "strong"
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Return when everything this process logged to this server is acknowledged; see rekam.flush."""
+        recorder_for(self._target).flush(settings.current().flush_timeout if timeout is None else timeout)
+
+    @property
+    def _server(self) -> Server:
+        return server_for(self._target)
+
+    @property
+    def _consistency(self) -> read_pb2.Consistency:
+        return read_pb2.CONSISTENCY_STRONG if self._strong else read_pb2.CONSISTENCY_EVENTUAL
+
+    def _call(self, method: Any, request: Any) -> Any:
+        return self._server.call(method, request)
+
+    def _query(self, method: Any, request: Any) -> Any:
+        if self._strong:
+            self._settle()
+        return self._server.call(method, request)
+
+    def _settle(self) -> None:
+        """What this process logged before comes first; a server that is gone is told by the call itself."""
+        recorder_for(self._target).settle(settings.current().flush_timeout, give_up_offline=True)
+
+
+def tags_of(tags: Mapping[str, Any] | None) -> list[read_pb2.Tag]:
+    """Tags as messages."""
+    return [read_pb2.Tag(key=key, value=str(value)) for key, value in (tags or {}).items()]
+
+
+def page_size(max_results: int) -> int:
+    """A page's size, checked."""
+    if not 1 <= max_results <= MAX_PAGE:
+        raise Invalid(f"must be 1 to {MAX_PAGE}, got {max_results}", field="max_results")
+    return max_results
