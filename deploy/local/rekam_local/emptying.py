@@ -18,6 +18,7 @@ from rekam_runtime.eventlog.jetstream.log import JetStreamLog
 from rekam_runtime.eventlog.shards import points_stream
 
 _TIMEOUT_S = 20.0
+_CONTROL_STREAMS = ("REKAM_TRACKING", "REKAM_TRACKING_QUARANTINE", "REKAM_ARTIFACTS", "REKAM_REGISTRY")
 
 
 async def empty(stack: Stack) -> None:
@@ -40,7 +41,7 @@ async def _purge(stack: Stack) -> None:
     log = await JetStreamLog.connect(stack.nats.url, "rekam reset")
     try:
         shards = [points_stream(shard) for shard in range(stack.options.shards)]
-        for stream in ("REKAM_TRACKING", "REKAM_TRACKING_QUARANTINE", *shards):
+        for stream in (*_CONTROL_STREAMS, *shards):
             await log.purge(stream)
     finally:
         await log.close()
