@@ -74,10 +74,16 @@ def build_server(
     *,
     translate: Translate | None = None,
     grace_s: float = 3.0,
+    most_calls: int = 4_096,
 ) -> RpcServer:
     """A server for the services; it listens once it is entered.
 
     translate: see `AnswersErrors`; a service with tables hands in `postgres.retry_of`.
+    most_calls: calls and streams at one time; one more is answered RESOURCE_EXHAUSTED.
     """
-    server = grpc.aio.server(interceptors=[AnswersErrors(translate)], options=options.SERVER)
+    server = grpc.aio.server(
+        interceptors=[AnswersErrors(translate)],
+        options=options.SERVER,
+        maximum_concurrent_rpcs=most_calls,
+    )
     return RpcServer(server, services, listen, grace_s)

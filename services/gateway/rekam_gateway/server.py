@@ -12,6 +12,9 @@ from rekam_runtime.ops import OpsServer
 from rekam_runtime.rpc.server import build_server
 from rekam_runtime.telemetry import configure_logging
 
+# Every training process holds a stream; a stream that only waits takes some tens of KB.
+MOST_CALLS = 20_000
+
 log = structlog.get_logger(__name__)
 
 
@@ -24,7 +27,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             await gateway.drain("the stack is emptied: connect again")
 
         async with (
-            build_server(gateway.services, settings.grpc_listen) as server,
+            build_server(gateway.services, settings.grpc_listen, most_calls=MOST_CALLS) as server,
             OpsServer(settings.http_listen, gateway.readiness, reset if settings.local else None) as http,
         ):
             log.info("serving", grpc_port=server.port, http_port=http.port)

@@ -147,3 +147,22 @@ async def test_a_port_that_is_taken_is_a_clear_error() -> None:
         listen = HostPort("127.0.0.1", first.port)
         with pytest.raises(FailedPrecondition, match=f"cannot listen for gRPC on {listen}"):
             await build_server([], listen).__aenter__()
+
+
+async def test_a_call_beyond_the_bound_is_told_to_come_later(echo: Echo) -> None:
+    server = build_server([Service(SERVICE.full_name, echo.register)], ANYWHERE, most_calls=1, grace_s=0.1)
+    async with server, channel(f"127.0.0.1:{server.port}") as client:
+        first = call(client, UNARY, b"hang")
+        await asyncio.wait_for(echo.waiting.wait(), 10)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call(client, UNARY, b"x")
+        assert refused.value.code() == Code.RESOURCE_EXHAUSTED
+        first.cancel()
+        await asyncio.wait_for(echo.cancelled.wait(), 10)
+        deadline = asyncio.get_running_loop().time() + 10
+        while True:  # the place is free a moment after the call has ended
+            try:
+                assert await call(client, UNARY, b"x") == b"x"
+                break
+            except grpc.aio.AioRpcError:
+                assert asyncio.get_running_loop().time() < deadline
