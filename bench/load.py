@@ -21,9 +21,9 @@ import grpc
 import numpy as np
 
 from bench.checksum import Checksum
-from rekam_gateway.ingest.rules import key_set_hash
 from rekam_proto.ingest.v1 import ingest_pb2, views_pb2
 from rekam_proto.tracking.v1 import metric_pb2, metric_pb2_grpc, run_pb2
+from rekam_runtime.names import key_set_hash
 
 INGEST = "/rekam_proto.ingest.v1.IngestService/Ingest"
 # Requests on their way. The gateway bounds bytes; this only bounds the generator.

@@ -6,10 +6,14 @@ The SDK checks the same rules at the call; the services never trust it.
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Iterable
 
 MAX_KEY_CHARS = 250
 MAX_WRITER_CHARS = 64
+# Of a writer's frames. The end of a range of sequences is one more, and a signed 64-bit number.
+MAX_SEQUENCE = 2**63 - 2
 
 # Word characters of any language, "/", ".", "-", " ", ":".
 _KEY_CHARS = re.compile(r"[\w/.\- :]+")
@@ -47,3 +51,13 @@ def hex_id_fault(value: str) -> str | None:
     if _HEX_ID.fullmatch(value):
         return None
     return f"a run id is 32 lower-case hex digits, got {value[:80]!r}"
+
+
+def key_set_hash(keys: Iterable[str]) -> bytes:
+    """The name of a key set, made of its keys: see KeySet.hash in ingest.proto."""
+    digest = hashlib.sha256()
+    for key in keys:
+        encoded = key.encode()
+        digest.update(len(encoded).to_bytes(4, "big"))
+        digest.update(encoded)
+    return digest.digest()[:16]

@@ -105,6 +105,7 @@ def test_a_frame_sent_again_on_another_stream_is_stored_once(channel: grpc.Chann
         ({"values": []}, "frame.values"),
         ({"values": [1.0] * 5}, "frame.values"),
         ({"sequence": 0}, "frame.sequence"),
+        ({"sequence": 2**63 - 1}, "frame.sequence"),
     ],
 )
 def test_a_frame_that_does_not_fit_together_is_refused_and_the_stream_goes_on(
@@ -236,6 +237,7 @@ def test_a_deleted_run_takes_no_frames_until_it_is_restored(channel: grpc.Channe
         ({"writer": "x" * 65}, "open_run.writer"),
         ({"writer": "a b"}, "open_run.writer"),
         ({"next_sequence": 0}, "open_run.next_sequence"),
+        ({"next_sequence": 2**63 - 1}, "open_run.next_sequence"),
     ],
 )
 def test_a_run_opened_against_the_rules_is_refused(

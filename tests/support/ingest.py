@@ -9,8 +9,8 @@ from types import TracebackType
 
 import grpc
 
-from rekam_gateway.ingest.rules import key_set_hash
 from rekam_proto.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from rekam_runtime.names import key_set_hash
 
 TIMEOUT_SECONDS = 20.0
 

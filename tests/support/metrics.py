@@ -17,8 +17,8 @@ from rekam_proto.ingest.v1 import ingest_pb2, points_pb2, views_pb2
 from rekam_proto.tracking.v1 import metric_pb2
 from rekam_runtime.eventlog.envelope import type_name, wrap
 from rekam_runtime.eventlog.port import Record
+from rekam_runtime.names import key_set_hash
 from rekam_runtime.postgres import Connection, Pool, connect_pool, migrate
-from rekam_tracking.metrics.frames import key_set_hash
 from rekam_tracking.metrics.points import Bounds, Points, join
 from rekam_tracking.metrics.projection import PointsProjection
 from rekam_tracking.metrics.series import read_ordered

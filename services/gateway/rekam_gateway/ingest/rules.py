@@ -6,10 +6,6 @@ The limits are those documented in ingest.proto.
 
 from __future__ import annotations
 
-import hashlib
-import struct
-from collections.abc import Iterable
-
 from rekam_proto.ingest.v1 import ingest_pb2
 from rekam_runtime import names
 from rekam_runtime.errors import Invalid
@@ -27,18 +23,12 @@ def check_open_run(open_run: ingest_pb2.OpenRun) -> None:
         raise Invalid(fault, field="open_run.run_id")
     if fault := names.writer_fault(open_run.writer):
         raise Invalid(fault, field="open_run.writer")
-    if open_run.next_sequence < 1:
-        raise Invalid("sequences count from 1", field="open_run.next_sequence")
+    check_sequence(open_run.next_sequence, "open_run.next_sequence")
 
 
-def key_set_hash(keys: Iterable[str]) -> bytes:
-    """Name of a key set: see KeySet.hash."""
-    digest = hashlib.sha256()
-    for key in keys:
-        encoded = key.encode()
-        digest.update(struct.pack(">I", len(encoded)))
-        digest.update(encoded)
-    return digest.digest()[:16]
+def check_sequence(sequence: int, field: str) -> None:
+    if not 1 <= sequence <= names.MAX_SEQUENCE:
+        raise Invalid(f"sequences count from 1 to {names.MAX_SEQUENCE}, got {sequence}", field=field)
 
 
 def check_key_set(key_set: ingest_pb2.KeySet) -> None:
@@ -56,7 +46,7 @@ def check_key_set(key_set: ingest_pb2.KeySet) -> None:
         seen: set[str] = set()
         index = next(i for i, key in enumerate(keys) if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise Invalid(f"key {keys[index]!r} stands twice in the set", field=f"key_set.keys[{index}]")
-    if key_set.hash != key_set_hash(keys):
+    if key_set.hash != names.key_set_hash(keys):
         raise Invalid("the hash is not that of the keys", field="key_set.hash")
 
 

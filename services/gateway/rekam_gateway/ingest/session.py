@@ -265,8 +265,7 @@ class Session:
 
     def _check_sequence(self, run: _Run, sequence: int) -> None:
         """Sequences come without gaps; a refused frame uses up its own."""
-        if sequence < 1:
-            raise Invalid("sequences count from 1", field="frame.sequence")
+        rules.check_sequence(sequence, "frame.sequence")
         if sequence > run.next_sequence:
             raise FailedPrecondition(
                 f"sequence {sequence} leaves a gap: {run.next_sequence} comes next; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,6 @@ from rekam_runtime.eventlog.port import Record
 
 WORD = 8
 _SCHEMA_VERSION = 1
-_MAX_SEQUENCE = 2**63 - 2  # the end of a range in Postgres is one more
 _EVENT = type_name(points_pb2.PointsAppended)
 
 
@@ -55,15 +53,6 @@ def decode(records: Iterable[Record]) -> PointBatch:
     return batch
 
 
-def key_set_hash(keys: Iterable[str]) -> bytes:
-    """Name of a key set: see KeySet.hash."""
-    digest = hashlib.sha256()
-    for key in keys:
-        encoded = key.encode()
-        digest.update(len(encoded).to_bytes(4, "big") + encoded)
-    return digest.digest()[:16]
-
-
 def _add(batch: PointBatch, data: bytes) -> None:
     envelope = Envelope.FromString(data)
     if envelope.type != _EVENT:
@@ -82,7 +71,7 @@ def _add(batch: PointBatch, data: bytes) -> None:
 
 
 def _check_key_set(key_set: ingest_pb2.KeySet) -> None:
-    if key_set.hash != key_set_hash(key_set.keys):
+    if key_set.hash != names.key_set_hash(key_set.keys):
         raise Quarantine("key_set.hash is not that of the keys")
     if not key_set.keys or len(set(key_set.keys)) != len(key_set.keys):
         raise Quarantine("a key set has at least one key, and no key twice")
@@ -99,8 +88,8 @@ def _frame(view: views_pb2.StoredFrameView) -> Frame:
         raise Quarantine(f"frame.run_id has 16 bytes, this one has {len(run_id)}")
     if fault := names.writer_fault(writer):
         raise Quarantine(f"frame.writer: {fault}")
-    if not 1 <= sequence <= _MAX_SEQUENCE:
-        raise Quarantine(f"frame.sequence is 1 to {_MAX_SEQUENCE}, this one is {sequence}")
+    if not 1 <= sequence <= names.MAX_SEQUENCE:
+        raise Quarantine(f"frame.sequence is 1 to {names.MAX_SEQUENCE}, this one is {sequence}")
     if rest or not rows:
         raise Quarantine(f"frame.steps: {len(steps)} bytes are no steps")
     if len(times_us) != rows * WORD:
