@@ -40,6 +40,7 @@ class OpsServer:
     reset: given only in a local stack.
     routes: further routes of the process's own.
     allowed_hosts: patterns of Host headers beyond loopback and private addresses.
+    reuse_port: share the port with other processes that do.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class OpsServer:
         reset: Reset | None = None,
         routes: Sequence[BaseRoute] = (),
         allowed_hosts: Sequence[str] = (),
+        reuse_port: bool = False,
     ) -> None:
         own = [Route("/health", _health), Route("/ready", _ready(readiness)), Route("/metrics", _metrics)]
         if reset is not None:
             own.append(Route("/reset", _reset(reset), methods=["POST"]))
         app = Starlette(routes=[*own, *routes], middleware=[Middleware(HostCheck, patterns=allowed_hosts)])
         self._listen = listen
+        self._reuse_port = reuse_port
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -72,7 +75,7 @@ class OpsServer:
 
     async def __aenter__(self) -> OpsServer:
         # Bound here: uvicorn answers a port that is taken by ending the process.
-        bound = _bind(self._listen)
+        bound = _bind(self._listen, self._reuse_port)
         self.port = bound.getsockname()[1]
         self._serving = asyncio.create_task(self._server.serve([bound]), name=f"HTTP {self._listen}")
         listening = asyncio.create_task(self._server.listening.wait())
@@ -104,11 +107,13 @@ class _Server(uvicorn.Server):
         self.listening.set()
 
 
-def _bind(listen: HostPort) -> socket.socket:
+def _bind(listen: HostPort, reuse_port: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     bound = socket.socket(family)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind((listen.host, listen.port))
     except OSError as error:
         bound.close()

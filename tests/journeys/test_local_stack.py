@@ -214,6 +214,7 @@ def test_data_outlives_a_stop_and_a_kill_and_what_is_broken_is_named(tmp_path: P
             assert client.get_experiment_by_name("second") is not None
 
     assert "began with --points-shards 1" in support.up_refused(data, "--points-shards", "2")
+    assert "began with --nats-nodes 1" in support.up_refused(data, "--nats-nodes", "3")
     (data / "postgres" / "data" / "PG_VERSION").write_text("9\n")
     assert "was made by Postgres 9" in support.up_refused(data)
     (data / "credentials.json").write_text("{")

@@ -64,6 +64,18 @@ class _Address(click.ParamType[Listen]):
     help="Number of points streams, 1 unless said at the first start; it cannot change after that.",
 )
 @click.option(
+    "--replicas",
+    type=click.IntRange(1, 6),
+    default=1,
+    show_default=True,
+    help="Number of gateways, which share the two doors, and of tracking's processes.",
+)
+@click.option(
+    "--nats-nodes",
+    type=click.Choice(["1", "3"]),
+    help="Servers of the log, each with all of it; 1 unless said at the first start; it cannot change.",
+)
+@click.option(
     "--stop-with-stdin",
     is_flag=True,
     help="Stop when stdin closes: the stack then ends with the program that started it, however that ends.",
@@ -74,6 +86,8 @@ def up(
     grpc: Listen,
     postgres_user: str,
     points_shards: int | None,
+    replicas: int,
+    nats_nodes: str | None,
     stop_with_stdin: bool,
 ) -> None:
     """Run Rekam here, in the foreground, until Ctrl-C.
@@ -99,7 +113,15 @@ def up(
         asyncio.run(
             run(
                 DataDirectory(data),
-                Request(http, grpc, postgres_user, points_shards, stop_with_stdin),
+                Request(
+                    http,
+                    grpc,
+                    postgres_user,
+                    shards=points_shards,
+                    nats_nodes=int(nats_nodes) if nats_nodes else None,
+                    replicas=replicas,
+                    stop_with_stdin=stop_with_stdin,
+                ),
                 say,
                 announce,
             )

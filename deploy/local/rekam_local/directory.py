@@ -95,21 +95,27 @@ class DataDirectory:
                 f"{self.path}/credentials.json is not what this version wrote: {error}"
             ) from error
 
-    def agree_on_shards(self, asked: int | None) -> int:
-        """Number of points streams: the one the directory began with, which cannot change.
+    def agree_on(self, option: str, asked: int | None) -> int:
+        """A number that the directory keeps from its first start on, 1 unless it was said then.
 
-        A run's points are found by its shard, so another number would hide them.
+        A run's points are found by its shard, so another number of shards would hide them; a
+        server that was alone takes none of its streams into a cluster.
         """
+        name = option.removeprefix("--").replace("-", "_")
         try:
-            if not (self.path / "rekam.json").exists():
-                self._write("rekam.json", {"format": FORMAT, "points_shards": asked or 1})
+            marker = self._read("rekam.json") if (self.path / "rekam.json").exists() else {"format": FORMAT}
+            if name not in marker:
+                # What an earlier version did not ask for was 1.
+                first = not (self.path / "credentials.json").exists()
+                marker[name] = (asked or 1) if first else 1
+                self._write("rekam.json", marker)
         except OSError as error:
             raise StackError(
                 f"--data {self.path} cannot be written: {error.strerror}: {error.filename}"
             ) from error
-        kept = int(self._read("rekam.json")["points_shards"])
+        kept = int(marker[name])
         if asked is not None and asked != kept:
-            raise StackError(f"{self.path} began with --points-shards {kept}, which cannot change to {asked}")
+            raise StackError(f"{self.path} began with {option} {kept}, which cannot change to {asked}")
         return kept
 
     def last_ports(self) -> int | None:

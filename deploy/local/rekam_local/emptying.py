@@ -25,22 +25,28 @@ async def empty(stack: Stack) -> None:
     """Empty the stack; returns when it can be read and written again."""
     blobs = asyncio.create_task(stack.seaweed.empty())
     try:
-        by_name = {service.name: service for service in stack.services}
-        await _reset(by_name["gateway"])
+        for gateway in _of(stack, "rekam_gateway"):
+            await _reset(gateway)
         await _purge(stack)
-        await _reset(by_name["tracking-project"])
-        await asyncio.gather(
-            *(_reset(by_name[name]) for name in ("tracking-serve", "artifacts-serve", "registry-serve"))
-        )
+        for project in _of(stack, "rekam_tracking", "project"):
+            await _reset(project)
+        packages = ("rekam_tracking", "rekam_artifacts", "rekam_registry")
+        serves = [service for package in packages for service in _of(stack, package)]
+        await asyncio.gather(*(_reset(service) for service in serves))
         await blobs
     finally:
         blobs.cancel()
 
 
+def _of(stack: Stack, package: str, role: str = "serve") -> list[Service]:
+    """All replicas."""
+    return [service for service in stack.services if (service.package, service.role) == (package, role)]
+
+
 async def _purge(stack: Stack) -> None:
-    log = await JetStreamLog.connect(stack.nats.url, "rekam reset")
+    log = await JetStreamLog.connect(stack.nats_url, "rekam reset")
     try:
-        shards = [points_stream(shard) for shard in range(stack.options.shards)]
+        shards = [points_stream(shard) for shard in range(stack.options.scale.shards)]
         for stream in (*_CONTROL_STREAMS, *shards):
             await log.purge(stream)
     finally:

@@ -20,7 +20,7 @@ from rekam_local.errors import StackError
 LOOPBACK = "127.0.0.1"
 _FIRST = 10240
 _LAST = 19968
-_SIZE = 32
+_SIZE = 64
 _SEAWEED_GRPC_OFFSET = 10000
 
 

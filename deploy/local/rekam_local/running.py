@@ -18,18 +18,20 @@ from rekam_local.errors import StackError
 from rekam_local.leftovers import end_leftovers
 from rekam_local.lock import DirectoryLock
 from rekam_local.ports import PortBlock, require_free
-from rekam_local.services import Listen
+from rekam_local.services import Listen, Scale
 from rekam_local.supervisor import Options, Stack, first_of
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What `rekam up` was asked for; port 0 takes a free one, shards None the directory's number."""
+    """What `rekam up` was asked for; port 0 takes a free one, None the directory's number."""
 
     http: Listen
     grpc: Listen
     postgres_user: str
     shards: int | None
+    nats_nodes: int | None
+    replicas: int
     stop_with_stdin: bool
 
 
@@ -47,10 +49,14 @@ async def run(directory: DataDirectory, request: Request, say: Say, announce: An
                 say("an earlier stack was killed; what was left of it has ended")
             http = _concrete("--http", request.http, ports)
             grpc = _concrete("--grpc", request.grpc, ports)
-            shards = directory.agree_on_shards(request.shards)
+            scale = Scale(
+                shards=directory.agree_on("--points-shards", request.shards),
+                nats_nodes=directory.agree_on("--nats-nodes", request.nats_nodes),
+                replicas=request.replicas,
+            )
             used = True
             credentials = directory.prepare()
-            options = Options(http, grpc, request.postgres_user, shards)
+            options = Options(http, grpc, request.postgres_user, scale)
             directory.keep_ports(ports.start)
             stack = Stack(directory, credentials, options, ports, say)
             await _until_stopped(stack, say, request.stop_with_stdin, lambda: announce(http, grpc))

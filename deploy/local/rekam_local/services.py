@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -86,60 +86,71 @@ class Addresses:
     control_target: str
     http: Listen
     grpc: Listen
-    shards: int
 
 
-def services(addresses: Addresses, ports: Mapping[str, int]) -> list[Service]:
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How many there are of what can be more than one.
+
+    replicas: gateways, tracking serve and tracking project, each.
+    nats_nodes: servers of the log; every stream has a copy on each.
+    """
+
+    shards: int = 1
+    replicas: int = 1
+    nats_nodes: int = 1
+
+
+def replica_names(name: str, count: int) -> list[str]:
+    """`gateway`, `gateway-2`, ..."""
+    return [name, *(f"{name}-{number}" for number in range(2, count + 1))]
+
+
+def services(addresses: Addresses, scale: Scale, take_port: Callable[[], int]) -> list[Service]:
     """Every process, in the order in which they are asked to stop."""
     common = {
         **_MALLOC,
         "REKAM_LOCAL": "1",
         "REKAM_NATS_URL": addresses.nats_url,
-        "REKAM_POINTS_SHARDS": str(addresses.shards),
-        "REKAM_STREAM_REPLICAS": "1",
+        "REKAM_POINTS_SHARDS": str(scale.shards),
+        "REKAM_STREAM_REPLICAS": str(scale.nats_nodes),
         "REKAM_LOG_FORMAT": "json",
         "REKAM_LOG_LEVEL": os.environ.get("REKAM_LOG_LEVEL", "info"),
     }
 
-    def service(name: str, database: str, role: str, needs: tuple[str, ...], **env: str) -> Service:
-        return Service(
-            name=name,
-            package=f"rekam_{database}",
-            role=role,
-            ops=Listen(LOOPBACK, ports[f"{name}-ops"]),
-            needs=needs,
-            env={
-                **common,
-                "REKAM_POSTGRES_URL": addresses.postgres_urls[database],
-                "REKAM_GRPC_LISTEN": f"{LOOPBACK}:{ports[name]}",
-                "REKAM_OPS_LISTEN": f"{LOOPBACK}:{ports[f'{name}-ops']}",
-                **env,
-            },
-        )
+    def of(name: str, package: str, role: str, count: int, *needs: str, **env: str) -> list[Service]:
+        found = []
+        for each in replica_names(name, count):
+            grpc, ops = Listen(LOOPBACK, take_port()), Listen(LOOPBACK, take_port())
+            own = {"REKAM_GRPC_LISTEN": str(grpc), "REKAM_OPS_LISTEN": str(ops)}
+            found.append(Service(each, package, role, ops, needs, {**common, **own, **env}))
+        return found
 
-    return [
-        Service(
-            name="gateway",
-            package="rekam_gateway",
-            role="serve",
-            # Its ops port is its HTTP port.
-            ops=addresses.http.reachable(),
-            needs=("nats",),
-            env={
-                **common,
-                "REKAM_GRPC_LISTEN": str(addresses.grpc),
-                "REKAM_HTTP_LISTEN": str(addresses.http),
-                "REKAM_TRACKING_TARGET": f"{LOOPBACK}:{ports['tracking-serve']}",
-                "REKAM_ARTIFACTS_TARGET": f"{LOOPBACK}:{ports['artifacts-serve']}",
-                "REKAM_REGISTRY_TARGET": f"{LOOPBACK}:{ports['registry-serve']}",
-                "REKAM_LOCAL_CONTROL_TARGET": addresses.control_target,
-            },
-        ),
-        service("tracking-serve", "tracking", "serve", ("nats", "tracking")),
-        service("tracking-project", "tracking", "project", ("nats", "tracking")),
-        service("artifacts-serve", "artifacts", "serve", ("nats", "artifacts"), **addresses.s3),
-        service("registry-serve", "registry", "serve", ("nats", "registry")),
-    ]
+    def owner(name: str, database: str, role: str, count: int, **env: str) -> list[Service]:
+        url = addresses.postgres_urls[database]
+        return of(name, f"rekam_{database}", role, count, "nats", database, REKAM_POSTGRES_URL=url, **env)
+
+    serve = owner("tracking-serve", "tracking", "serve", scale.replicas)
+    project = owner("tracking-project", "tracking", "project", scale.replicas)
+    artifacts = owner("artifacts-serve", "artifacts", "serve", 1, **addresses.s3)
+    registry = owner("registry-serve", "registry", "serve", 1)
+    gateways = of(
+        "gateway",
+        "rekam_gateway",
+        "serve",
+        scale.replicas,
+        "nats",
+        REKAM_GRPC_LISTEN=str(addresses.grpc),
+        REKAM_HTTP_LISTEN=str(addresses.http),
+        REKAM_REUSE_PORT=str(scale.replicas > 1),
+        REKAM_TRACKING_TARGET=_target(serve),
+        REKAM_ARTIFACTS_TARGET=_target(artifacts),
+        REKAM_REGISTRY_TARGET=_target(registry),
+        REKAM_LOCAL_CONTROL_TARGET=addresses.control_target,
+    )
+    return [*gateways, *serve, *project, *artifacts, *registry]
 
 
-SERVICE_NAMES = ("tracking-serve", "tracking-project", "artifacts-serve", "registry-serve")
+def _target(replicas: list[Service]) -> str:
+    """All of them, in turn."""
+    return "ipv4:" + ",".join(service.env["REKAM_GRPC_LISTEN"] for service in replicas)

@@ -12,11 +12,11 @@ from rekam_local.child import Child, Command, Say
 from rekam_local.directory import Credentials, DataDirectory
 from rekam_local.errors import StackError
 from rekam_local.leftovers import birth_of
-from rekam_local.nats import Nats
+from rekam_local.nats import nats_servers
 from rekam_local.ports import LOOPBACK, PortBlock
 from rekam_local.postgres import Postgres
 from rekam_local.seaweed import BUCKET, Seaweed
-from rekam_local.services import DATABASES, SERVICE_NAMES, Addresses, Listen, Service, services
+from rekam_local.services import DATABASES, Addresses, Listen, Scale, Service, services
 from rekam_runtime.errors import RekamError
 from rekam_runtime.postgres import migrate
 
@@ -34,7 +34,7 @@ class Options:
     http: Listen
     grpc: Listen
     postgres_user: str
-    shards: int
+    scale: Scale
 
 
 class Stack:
@@ -49,7 +49,7 @@ class Stack:
         self._say = say
         self._children: dict[str, Child] = {}
         self.control_target = f"{LOOPBACK}:{ports.take()}"
-        self.nats = Nats(directory.path / "nats", ports.take(), credentials.nats_password)
+        nats_port = ports.take()
         self.postgres = Postgres(
             directory.path / "postgres",
             directory.logs,
@@ -60,11 +60,20 @@ class Stack:
         self.seaweed = Seaweed(
             directory.path / "seaweed", ports.take, credentials.s3_access_key, credentials.s3_secret_key
         )
+        # After the others: SeaweedFS must have the same ports however many of these there are.
+        self.nats = nats_servers(
+            directory.path, options.scale.nats_nodes, credentials.nats_password, nats_port, ports.take
+        )
         self.services = self._services(ports.take)
 
-    def _services(self, take: Callable[[], int]) -> list[Service]:
+    @property
+    def nats_url(self) -> str:
+        """Every server of the log."""
+        return ",".join(server.url for server in self.nats)
+
+    def _services(self, take_port: Callable[[], int]) -> list[Service]:
         addresses = Addresses(
-            nats_url=self.nats.url,
+            nats_url=self.nats_url,
             postgres_urls={name: self._database_url(name) for name in DATABASES},
             s3={
                 "REKAM_S3_ENDPOINT": self.seaweed.endpoint,
@@ -75,10 +84,8 @@ class Stack:
             control_target=self.control_target,
             http=self.options.http,
             grpc=self.options.grpc,
-            shards=self.options.shards,
         )
-        ports = {f"{name}{kind}": take() for name in SERVICE_NAMES for kind in ("", "-ops")}
-        return services(addresses, ports)
+        return services(addresses, self.options.scale, take_port)
 
     def _password(self, database: str) -> str:
         password: str = getattr(self._credentials, f"postgres_{database}")
@@ -92,7 +99,7 @@ class Stack:
         try:
             async with asyncio.TaskGroup() as group:
                 parts: dict[str, asyncio.Task[None]] = {}
-                parts["nats"] = group.create_task(self._part(self.nats.command()))
+                parts["nats"] = group.create_task(self._nats())
                 parts["seaweed"] = group.create_task(self._part(self.seaweed.command()))
                 parts["postgres"] = group.create_task(self._postgres())
                 for name in DATABASES:
@@ -111,6 +118,11 @@ class Stack:
         self._children[command.name] = child
         await child.start(_START_S)
         self._say(f"{command.name} is ready after {time.monotonic() - began:.1f} s")
+
+    async def _nats(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for server in self.nats:
+                group.create_task(self._part(server.command()))
 
     async def _postgres(self) -> None:
         await self.postgres.prepare()

@@ -16,8 +16,6 @@ SHARED = (
 )
 SERVER = (
     *SHARED,
-    # A port that is taken is an error, not a second server that gets every other connection.
-    ("grpc.so_reuseport", 0),
     # Clients may ask whether we are there, idle streams included, but not without end.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),

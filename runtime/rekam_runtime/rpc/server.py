@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import grpc.aio
@@ -34,11 +35,17 @@ class RpcServer:
     """Serves between entering and leaving: `async with build_server(...) as server`."""
 
     def __init__(
-        self, server: grpc.aio.Server, services: Sequence[Service], listen: HostPort, grace_s: float
+        self,
+        server: grpc.aio.Server,
+        services: Sequence[Service],
+        listen: HostPort,
+        grace_s: float,
+        drain: Callable[[], Awaitable[None]] | None,
     ):
         self._server = server
         self._listen = listen
         self._grace_s = grace_s
+        self._drain = drain
         self._health = health.aio.HealthServicer()
         self._names = ["", *(service.name for service in services)]
         self.port = 0
@@ -65,7 +72,10 @@ class RpcServer:
     async def __aexit__(self, *_: object) -> None:
         """Take no new calls, let those in progress end for a while, then cut them off."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(self._grace_s)
+        stopping = asyncio.create_task(self._server.stop(self._grace_s))
+        if self._drain is not None:
+            await self._drain()
+        await stopping
 
 
 def build_server(
@@ -75,15 +85,20 @@ def build_server(
     translate: Translate | None = None,
     grace_s: float = 3.0,
     most_calls: int = 4_096,
+    reuse_port: bool = False,
+    drain: Callable[[], Awaitable[None]] | None = None,
 ) -> RpcServer:
     """A server for the services; it listens once it is entered.
 
     translate: see `AnswersErrors`; a service with tables hands in `postgres.retry_of`.
     most_calls: calls and streams at one time; one more is answered RESOURCE_EXHAUSTED.
+    reuse_port: share the port with other servers that do, each gets its part of the connections;
+        else a port that is taken is an error.
+    drain: ends streams that would last, once no new ones are taken; those left after grace_s are cut.
     """
     server = grpc.aio.server(
         interceptors=[AnswersErrors(translate)],
-        options=options.SERVER,
+        options=(*options.SERVER, ("grpc.so_reuseport", int(reuse_port))),
         maximum_concurrent_rpcs=most_calls,
     )
-    return RpcServer(server, services, listen, grace_s)
+    return RpcServer(server, services, listen, grace_s, drain)

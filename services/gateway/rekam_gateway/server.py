@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 
@@ -21,16 +23,25 @@ log = structlog.get_logger(__name__)
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Take in, forward and answer until the stop."""
     configure_logging("gateway", "serve", settings.log_format, settings.log_level)
-    async with wiring.connected(settings) as gateway:
+    async with AsyncExitStack() as parts:
+        gateway = await parts.enter_async_context(wiring.connected(settings))
 
         async def reset() -> None:
             await gateway.drain("the stack is emptied: connect again")
 
-        async with (
-            build_server(gateway.services, settings.grpc_listen, most_calls=MOST_CALLS) as server,
-            OpsServer(settings.http_listen, gateway.readiness, reset if settings.local else None) as http,
-        ):
-            log.info("serving", grpc_port=server.port, http_port=http.port)
-            await stop.wait()
-            log.info("stopping")
-            await gateway.drain("the gateway stops: connect again")
+        server = build_server(
+            gateway.services,
+            settings.grpc_listen,
+            most_calls=MOST_CALLS,
+            reuse_port=settings.reuse_port,
+            drain=lambda: gateway.drain("the gateway stops: connect again"),
+        )
+        await parts.enter_async_context(server)
+        ops = partial(OpsServer, readiness=gateway.readiness, reset=reset if settings.local else None)
+        http = ops(settings.http_listen, reuse_port=settings.reuse_port)
+        await parts.enter_async_context(http)
+        if settings.ops_listen is not None:
+            await parts.enter_async_context(ops(settings.ops_listen))
+        log.info("serving", grpc_port=server.port, http_port=http.port)
+        await stop.wait()
+        log.info("stopping")

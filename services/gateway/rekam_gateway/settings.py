@@ -13,6 +13,11 @@ class Settings:
     tracking_target: str = setting("REKAM_TRACKING_TARGET")
     grpc_listen: HostPort = setting("REKAM_GRPC_LISTEN", default=HostPort("127.0.0.1", 50051))
     http_listen: HostPort = setting("REKAM_HTTP_LISTEN", default=HostPort("127.0.0.1", 5000))
+    # A second address for health, readiness and figures: behind a shared port one cannot choose
+    # whom to ask.
+    ops_listen: HostPort | None = setting("REKAM_OPS_LISTEN", default=None)
+    # Several gateways of one machine share the two addresses above.
+    reuse_port: bool = setting("REKAM_REUSE_PORT", default=False)
     points_shards: int = setting("REKAM_POINTS_SHARDS", default=1, at_least=1, at_most=1024)
     stream_replicas: int = setting("REKAM_STREAM_REPLICAS", default=1, at_least=1, at_most=5)
     # Control of a local stack; set by `rekam up` alone.
