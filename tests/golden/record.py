@@ -1,6 +1,6 @@
 """Stores a new sample from its text; refuses to touch one that is stored already.
 
-python -m tests.golden.record FULL_NAME VERSION
+python -m tests.golden.record FULL_NAME VERSION [ADDITION]
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("full_name", help="for example rekam_proto.tracking.v1.RunCreated")
     parser.add_argument("version", type=int)
+    parser.add_argument("addition", nargs="?", default="", help="what fields that came later are about")
     arguments = parser.parse_args()
-    sample = Sample(arguments.full_name, arguments.version)
+    sample = Sample(arguments.full_name, arguments.version, arguments.addition)
     try:
         record(sample)
     except FileExistsError:

@@ -16,19 +16,20 @@ from rekam_proto.ingest.v1 import points_pb2  # noqa: F401
 from rekam_proto.tracking.v1 import experiment_pb2, run_pb2  # noqa: F401
 
 FOLDER = Path(__file__).resolve().parent
-NAME = re.compile(r"(?P<type>[\w.]+)\.v(?P<version>\d+)")
+NAME = re.compile(r"(?P<type>[\w.]+)\.v(?P<version>\d+)(\.(?P<addition>\w+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An event's name, the version of its meaning, and the two files."""
+    """An event's name, the version of its meaning, which addition to it, and the two files."""
 
     type: str
     version: int
+    addition: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.type}.v{self.version}"
+        return f"{self.type}.v{self.version}" + (f".{self.addition}" if self.addition else "")
 
     @property
     def text(self) -> Path:
@@ -57,4 +58,6 @@ def all_samples() -> list[Sample]:
     """Every sample that has a text or a stored file."""
     stems = {path.stem for path in FOLDER.iterdir() if path.suffix in (".txtpb", ".binpb")}
     matches = [NAME.fullmatch(stem) for stem in sorted(stems)]
-    return [Sample(match["type"], int(match["version"])) for match in matches if match]
+    return [
+        Sample(match["type"], int(match["version"]), match["addition"] or "") for match in matches if match
+    ]

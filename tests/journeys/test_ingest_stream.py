@@ -295,3 +295,58 @@ def test_control_records_go_through_the_stream_once(channel: grpc.Channel) -> No
     run = run_pb2_grpc.RunServiceStub(channel).GetRun(run_pb2.GetRunRequest(run_id=run_id))
     assert [(param.key, param.value) for param in run.params] == [("depth", "5")]
     assert run.name == "first"
+
+
+def text(sequence: int, lines: Iterable[str], stream: str = "stdout") -> ingest_pb2.Text:
+    said = list(lines)
+    times = range(1_700_000_000_000_000, 1_700_000_000_000_000 + len(said))
+    return ingest_pb2.Text(run=0, sequence=sequence, stream=stream, times_us=times, lines=said)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"lines": [], "times_us": []}, "text.lines"),
+        ({"lines": [""] * 65_537, "times_us": [1] * 65_537}, "text.lines"),
+        ({"times_us": [1]}, "text.times_us"),
+        ({"times_us": []}, "text.times_us"),
+        ({"lines": ["x" * 500_000] * 2}, "text"),
+        ({"stream": ""}, "text.stream"),
+        ({"stream": "../stdout"}, "text.stream"),
+        ({"run": 9}, "text.run"),
+        ({"sequence": 0}, "text.sequence"),
+        ({"sequence": 3}, "text.sequence"),
+    ],
+)
+def test_a_text_against_the_rules_is_refused_and_the_stream_goes_on(
+    stream: IngestStream, change: dict[str, object], field: str
+) -> None:
+    good: dict[str, object] = {"run": 0, "sequence": 1, "stream": "stdout"}
+    good |= {"times_us": [1, 2], "lines": ["a", "b"]}
+    refusal = stream.send(text=ingest_pb2.Text(**(good | change)))  # type: ignore[arg-type]
+    assert refusal is not None and refusal.field == field
+    following = 1 if field in ("text.run", "text.sequence") else 2
+    assert stream.send(text=text(following, ["c"])) is None
+
+
+def test_frames_and_texts_share_one_count(stream: IngestStream) -> None:
+    assert stream.send(frame=frame(1, LOSS, steps=[0], values=[1.0])) is None
+    assert stream.send(text=text(2, ["one line"])) is None
+    refusal = stream.send(frame=frame(4, LOSS, steps=[1], values=[2.0]))
+    assert refusal is not None
+    assert (refusal.code, refusal.field) == (FAILED_PRECONDITION, "frame.sequence")
+    assert stream.send(frame=frame(3, LOSS, steps=[1], values=[2.0])) is None
+
+
+def test_a_heartbeat_is_never_answered_and_needs_id_0(stream: IngestStream) -> None:
+    for interval_ms, run in [(15_000, 0), (15_000, 0), (0, 0), (2**32 - 1, 0), (15_000, 9)]:
+        stream.tell(heartbeat=ingest_pb2.Heartbeat(run=run, interval_ms=interval_ms))
+    assert stream.send(key_set=LOSS) is None  # no answer came before this one's
+    refusal = stream.send(heartbeat=ingest_pb2.Heartbeat(run=0, interval_ms=15_000))
+    assert refusal is not None and refusal.field == "id"
+
+
+def test_nothing_but_a_heartbeat_may_have_id_0(stream: IngestStream) -> None:
+    with pytest.raises(grpc.RpcError) as ended:
+        stream.send_raw(ingest_pb2.IngestRequest(id=0, text=text(1, ["x"])))
+    assert ended.value.code() == grpc.StatusCode.INVALID_ARGUMENT

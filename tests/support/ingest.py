@@ -70,6 +70,10 @@ class IngestStream:
             elif response.ack.id >= request.id:
                 return refusal
 
+    def tell(self, **body: object) -> None:
+        """Send what is not answered: a request with id 0."""
+        self._outgoing.put(ingest_pb2.IngestRequest(id=0, **body))  # type: ignore[arg-type]
+
     def open(self, run_id: str, *, writer: str = "test", handle: int = 0, next_sequence: int = 1) -> None:
         opened = ingest_pb2.OpenRun(handle=handle, run_id=run_id, writer=writer, next_sequence=next_sequence)
         refusal = self.send(open_run=opened)

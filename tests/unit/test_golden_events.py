@@ -13,7 +13,16 @@ SAMPLES = all_samples()
 
 # Requests, answers and parts of messages; everything else beside them is an event.
 NOT_EVENTS = ("Request", "Response")
-PARTS = {"Experiment", "Run", "RunState", "LatestMetric", "PointRecord", "StoredFrame"}
+PARTS = {
+    "Experiment",
+    "Run",
+    "RunState",
+    "LatestMetric",
+    "PointRecord",
+    "StoredFrame",
+    "StoredText",
+    "WriterSeen",
+}
 
 
 def event_types() -> set[str]:

@@ -18,9 +18,11 @@ from rekam_proto.tracking.v1 import metric_pb2
 PAIRS: list[tuple[type[Message], type[Message]]] = [
     (ingest_pb2.IngestRequest, views_pb2.IngestRequestView),
     (ingest_pb2.Frame, views_pb2.FrameView),
+    (ingest_pb2.Text, views_pb2.TextView),
     (points_pb2.PointsAppended, views_pb2.PointsAppendedView),
     (points_pb2.PointRecord, views_pb2.PointRecordView),
     (points_pb2.StoredFrame, views_pb2.StoredFrameView),
+    (points_pb2.StoredText, views_pb2.StoredTextView),
     (metric_pb2.Points, metric_pb2.PointsView),
     (metric_pb2.HistoryBlock, metric_pb2.HistoryBlockView),
     (metric_pb2.GetHistoryResponse, metric_pb2.GetHistoryResponseView),

@@ -6,12 +6,17 @@ The limits are those documented in ingest.proto.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rekam_proto.ingest.v1 import ingest_pb2
 from rekam_runtime import names
 from rekam_runtime.errors import Invalid
 
 MAX_FRAME_BYTES = 1_000_000
+MAX_TEXT_BYTES = 1_000_000
 MAX_KEYS = 65_536
+MAX_LINES = 65_536
+MAX_INTERVAL_MS = 86_400_000
 MAX_HANDLE = 65_535
 WORD = 8  # bytes of a step, a time or a value
 
@@ -72,3 +77,24 @@ def check_frame(steps: bytes, times_us: bytes, values: bytes, columns: int, size
             f"a frame has at most {MAX_FRAME_BYTES} bytes, got {size}: send fewer rows", field="frame"
         )
     return rows
+
+
+def check_text(stream: str, times_us: bytes, lines: Sequence[str], size: int) -> None:
+    """Check a text; size: bytes of the whole message."""
+    if fault := names.key_fault(stream):
+        raise Invalid(fault, field="text.stream")
+    if not 1 <= len(lines) <= MAX_LINES:
+        raise Invalid(f"a text has 1 to {MAX_LINES} lines, got {len(lines)}", field="text.lines")
+    if len(times_us) != len(lines) * WORD:
+        raise Invalid(
+            f"{len(lines)} lines need {len(lines)} times, got {len(times_us) / WORD:g}", field="text.times_us"
+        )
+    if size > MAX_TEXT_BYTES:
+        raise Invalid(
+            f"a text has at most {MAX_TEXT_BYTES} bytes, got {size}: send fewer lines", field="text"
+        )
+
+
+def is_interval(interval_ms: int) -> bool:
+    """Whether heartbeats may come so far apart."""
+    return 1 <= interval_ms <= MAX_INTERVAL_MS

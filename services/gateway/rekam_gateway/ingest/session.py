@@ -14,7 +14,7 @@ from rekam_gateway.ingest import rules
 from rekam_gateway.ingest.budget import ByteBudget
 from rekam_gateway.ingest.publisher import ShardPublisher, serialized
 from rekam_gateway.ingest.tracking import TrackingClient
-from rekam_proto.ingest.v1 import ingest_pb2, views_pb2
+from rekam_proto.ingest.v1 import ingest_pb2, points_pb2, views_pb2
 from rekam_proto.tracking.v1 import read_pb2
 from rekam_runtime.errors import FailedPrecondition, Invalid, NotFound, Refused, Retry, SlowDown
 from rekam_runtime.eventlog.shards import shard_of
@@ -24,6 +24,8 @@ from rekam_runtime.rpc.status import code_of
 WINDOW_BYTES = 8 * 1024 * 1024
 WINDOW_RECORDS = 4_096
 MAX_KEY_SETS = 65_536
+# Of a run's heartbeats at most one in this time goes to the log.
+HEARTBEAT_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -36,6 +38,8 @@ class _Run:
     rank: int | None
     next_sequence: int
     refused: Refused | None = None
+    heartbeat: asyncio.Future[None] | None = None  # the last one, on its way or stored
+    heartbeat_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -152,6 +156,9 @@ class Session:
         pending: _Pending | None = None
         try:
             request = self._parse(data)
+            if request.id == 0:
+                self._heartbeat(request.heartbeat)
+                return
             pending = _Pending(request.id)
             await self._handle(request, pending)
         except Refused as error:
@@ -172,6 +179,8 @@ class Session:
             request = views_pb2.IngestRequestView.FromString(data)
         except DecodeError:
             raise Invalid("the request is not an IngestRequest") from None
+        if request.id == 0 and request.WhichOneof("body") == "heartbeat":
+            return request
         if request.id <= self._last_id:
             raise Invalid(f"ids increase: {request.id} came after {self._last_id}", field="id")
         self._last_id = request.id
@@ -181,10 +190,14 @@ class Session:
         match request.WhichOneof("body"):
             case "frame":
                 await self._frame(request.frame, pending)
+            case "text":
+                await self._text(request.text, pending)
             case "key_set":
                 self._key_set(request.key_set)
             case "open_run":
                 await self._open_run(request.open_run)
+            case "heartbeat":
+                raise Invalid("a heartbeat has id 0", field="id")
             case None:
                 raise Invalid("the request has no body", field="body")
             case control:
@@ -223,12 +236,8 @@ class Session:
         )
 
     async def _frame(self, frame: views_pb2.FrameView, pending: _Pending) -> None:
-        run = self._runs.get(frame.run)
-        if run is None:
-            raise Invalid(f"no run is open under handle {frame.run}", field="frame.run")
-        if run.refused is not None:
-            raise type(run.refused)(run.refused.message, field="frame.run")
-        self._check_sequence(run, frame.sequence)
+        run = self._run(frame.run, "frame.run")
+        self._check_sequence(run, frame.sequence, "frame.sequence")
         key_set = self._key_sets.get(frame.key_set)
         if key_set is None:
             raise NotFound(
@@ -238,13 +247,7 @@ class Session:
         steps, times_us, values = frame.steps, frame.times_us, frame.values
         size = frame.ByteSize()
         rows = rules.check_frame(steps, times_us, values, key_set.columns, size)
-        await self._window.acquire(size)
-        try:
-            await self._budget.acquire(size)
-        except asyncio.CancelledError:
-            self._window.release(size)
-            raise
-        pending.size = size
+        await self._hold(size, pending)
         publisher = self._publishers[run.shard]
         if run.shard not in key_set.announced:
             key_set.announced.add(run.shard)
@@ -263,20 +266,75 @@ class Session:
         telemetry.frames.inc()
         telemetry.points.inc(rows * key_set.columns)
 
-    def _check_sequence(self, run: _Run, sequence: int) -> None:
-        """Sequences come without gaps; a refused frame uses up its own."""
-        rules.check_sequence(sequence, "frame.sequence")
+    async def _text(self, text: views_pb2.TextView, pending: _Pending) -> None:
+        run = self._run(text.run, "text.run")
+        self._check_sequence(run, text.sequence, "text.sequence")
+        times_us, lines, size = text.times_us, text.lines, text.ByteSize()
+        rules.check_text(text.stream, times_us, lines, size)
+        await self._hold(size, pending)
+        stored = views_pb2.StoredTextView(
+            run_id=run.run_id,
+            sequence=text.sequence,
+            stream=text.stream,
+            times_us=times_us,
+            lines=lines,
+            writer=run.writer,
+            rank=run.rank,
+        )
+        record = serialized(views_pb2.PointRecordView(text=stored))
+        pending.stored = self._publishers[run.shard].put(record)
+        telemetry.lines.inc(len(lines))
+
+    def _heartbeat(self, heartbeat: ingest_pb2.Heartbeat) -> None:
+        """Pass on that a writer is alive; nobody waits for it, so there is at most one on its way."""
+        run, now = self._runs.get(heartbeat.run), asyncio.get_running_loop().time()
+        if run is None or run.refused is not None or not rules.is_interval(heartbeat.interval_ms):
+            return
+        last = run.heartbeat
+        if last is not None and (not last.done() or now - run.heartbeat_at < HEARTBEAT_SECONDS):
+            return
+        seen = points_pb2.WriterSeen(
+            run_id=run.run_id, interval_ms=heartbeat.interval_ms, writer=run.writer, rank=run.rank
+        )
+        record = serialized(views_pb2.PointRecordView(seen=seen))
+        run.heartbeat, run.heartbeat_at = self._publishers[run.shard].put(record), now
+        run.heartbeat.add_done_callback(_seen)
+        telemetry.heartbeats.inc()
+
+    def _run(self, handle: int, field: str) -> _Run:
+        """The run that is open under a handle."""
+        run = self._runs.get(handle)
+        if run is None:
+            raise Invalid(f"no run is open under handle {handle}", field=field)
+        if run.refused is not None:
+            raise type(run.refused)(run.refused.message, field=field)
+        return run
+
+    async def _hold(self, size: int, pending: _Pending) -> None:
+        """Wait for room for so many bytes on their way to the log; held until it is settled."""
+        await self._window.acquire(size)
+        try:
+            await self._budget.acquire(size)
+        except asyncio.CancelledError:
+            self._window.release(size)
+            raise
+        pending.size = size
+
+    def _check_sequence(self, run: _Run, sequence: int, field: str) -> None:
+        """Sequences come without gaps; a refused frame or text uses up its own."""
+        rules.check_sequence(sequence, field)
         if sequence > run.next_sequence:
             raise FailedPrecondition(
                 f"sequence {sequence} leaves a gap: {run.next_sequence} comes next; "
-                "open the run again with its next_sequence if frames are lost",
-                field="frame.sequence",
+                "open the run again with its next_sequence if some are lost",
+                field=field,
             )
         if sequence == run.next_sequence:
             run.next_sequence += 1
 
 
 def _seen(stored: asyncio.Future[None]) -> None:
-    """A key set that was not stored fails the frames behind it; nobody waits for it alone."""
+    """Nobody waits for it: a key set that was not stored fails the frames behind it, and a lost
+    heartbeat is followed by the next."""
     if not stored.cancelled():
         stored.exception()
