@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points, version
 import click
 
 from rekam.cli.experiments import experiments
+from rekam.cli.log import log
 from rekam.cli.metrics import metrics
 from rekam.cli.runs import runs
 
@@ -46,3 +47,4 @@ def main() -> None:
 main.add_command(experiments)
 main.add_command(runs)
 main.add_command(metrics)
+main.add_command(log)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import grpc.aio
-from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
 from rekam_gateway.ingest.publisher import ShardPublisher
 from rekam_gateway.ingest.rpc import SERVICE, IngestService
 from rekam_gateway.ingest.tracking import TrackingClient
 from rekam_gateway.settings import Settings
 from rekam_proto.local.v1 import local_pb2
+from rekam_proto.log.v1 import log_pb2
 from rekam_proto.tracking.v1 import experiment_pb2, metric_pb2, run_pb2
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.shards import points_streams, points_subject
+from rekam_runtime.rpc.addressed import ByService
 from rekam_runtime.rpc.client import channel
 from rekam_runtime.rpc.forward import Admit, Forwarder, loopback_only
 from rekam_runtime.rpc.server import Service
@@ -49,6 +51,7 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
         services = [Service(SERVICE, lambda server: server.add_generic_rpc_handlers((ingest.handler(),)))]
         for file in (experiment_pb2, run_pb2, metric_pb2):
             services += _forwarded(file.DESCRIPTOR, tracking)
+        services.append(_addressed(log_pb2.DESCRIPTOR.services_by_name["LogService"], {"tracking": tracking}))
         if local is not None:
             services += _forwarded(local_pb2.DESCRIPTOR, local, loopback_only)
 
@@ -77,3 +80,9 @@ def _forwarded(file: FileDescriptor, target: grpc.aio.Channel, admit: Admit | No
         Service(first, lambda server: server.add_generic_rpc_handlers((forwarder,))),
         *(Service(name, lambda server: None) for name in others),
     ]
+
+
+def _addressed(service: ServiceDescriptor, targets: Mapping[str, grpc.aio.Channel]) -> Service:
+    """A service that several of ours serve, each for itself."""
+    by_service = ByService({name: Forwarder(target, [service]) for name, target in targets.items()})
+    return Service(service.full_name, lambda server: server.add_generic_rpc_handlers((by_service,)))
