@@ -13,13 +13,20 @@ class Client(Experiments, Runs, Metrics):
 
     consistency: "strong" queries see everything that was acknowledged before, and everything
     this process logged to the same server; "eventual" ones answer from what is projected now.
-    Every method raises the errors of rekam.errors: Invalid, NotFound, AlreadyExists,
+    retry_timeout: seconds a call tries again while the server is away, REKAM_RETRY_TIMEOUT if
+    None. Every method raises the errors of rekam.errors: Invalid, NotFound, AlreadyExists,
     FailedPrecondition when the request is at fault, Unavailable when the server is not there.
     """
 
-    def __init__(self, tracking_uri: str | None = None, *, consistency: Consistency = "strong") -> None:
+    def __init__(
+        self,
+        tracking_uri: str | None = None,
+        *,
+        consistency: Consistency = "strong",
+        retry_timeout: float | None = None,
+    ) -> None:
         if tracking_uri is None:
             from rekam.fluent import destination
 
             tracking_uri = destination.get_tracking_uri()
-        super().__init__(tracking_uri, consistency)
+        super().__init__(tracking_uri, consistency, retry_timeout)

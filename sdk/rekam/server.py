@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +18,8 @@ from rekam.delivery.channel import open_channel
 if TYPE_CHECKING:
     import grpc
 
+log = logging.getLogger("rekam")
+
 _BY_STATUS: dict[str, type[errors.RekamError]] = {
     "INVALID_ARGUMENT": errors.Invalid,
     "OUT_OF_RANGE": errors.Invalid,
@@ -26,8 +30,11 @@ _BY_STATUS: dict[str, type[errors.RekamError]] = {
     "UNAVAILABLE": errors.Unavailable,
     "DEADLINE_EXCEEDED": errors.Unavailable,
     "RESOURCE_EXHAUSTED": errors.Unavailable,
+    "CANCELLED": errors.Unavailable,
 }
+# Waits between tries, the last one again and again. About so long is a restart, and not worth a word.
 _RETRY_SECONDS = (0.05, 0.2, 0.5, 1.0)
+_QUIET_SECONDS = 2.0
 
 
 class Server:
@@ -46,52 +53,77 @@ class Server:
         self.log = log_pb2_grpc.LogServiceStub(self.channel)
         self.local = local_pb2_grpc.LocalStackServiceStub(self.channel)
 
-    def call(self, method: Callable[..., Any], request: Any, timeout: float | None = None) -> Any:
+    def call(self, method: Callable[..., Any], request: Any, retry_timeout: float) -> Any:
         """The answer to a unary request.
 
-        Tries again for up to `connect_timeout` while the server is not there, which nothing was
-        decided by. timeout: seconds for the answer, `flush_timeout` by default.
+        Sent again for up to `retry_timeout` seconds while the server is away or busy. It may have
+        been carried out all the same: a request must mean the same when it comes twice.
         """
         import grpc
 
-        options = settings.current()
-        timeout = options.flush_timeout if timeout is None else timeout
-        give_up = time.monotonic() + min(options.connect_timeout, timeout)
-        waits = iter(_RETRY_SECONDS)
+        patience = _Patience(self.target, retry_timeout)
         while True:
             try:
-                return method(request, timeout=timeout)
+                return method(request, timeout=settings.current().flush_timeout)
             except grpc.RpcError as error:
-                wait = next(waits, _RETRY_SECONDS[-1])
-                if error.code() is not grpc.StatusCode.UNAVAILABLE or time.monotonic() + wait > give_up:
-                    raise error_from(error, self.target) from None
-                time.sleep(wait)
+                patience.wait_after(error)
 
-    def stream(self, method: Callable[..., Any], request: Any) -> Iterator[Any]:
-        """The answers to a request, as they come."""
+    def stream(self, method: Callable[..., Any], request: Any, retry_timeout: float) -> Iterator[Any]:
+        """The answers to a request, as they come; asked again while none has come."""
         import grpc
 
-        call = method(request)
-        try:
-            yield from call
-        except grpc.RpcError as error:
-            raise error_from(error, self.target) from None
-        finally:
-            call.cancel()
+        patience = _Patience(self.target, retry_timeout)
+        while True:
+            answered = False
+            call = method(request)
+            try:
+                for answer in call:
+                    answered = True
+                    yield answer
+                return
+            except grpc.RpcError as error:
+                if answered:
+                    raise error_from(error, self.target) from None
+                patience.wait_after(error)
+            finally:
+                call.cancel()
 
-    def raw_stream(self, path: str, request: Any, answer: Any) -> Iterator[Any]:
+    def raw_stream(self, path: str, request: Any, answer: Any, retry_timeout: float) -> Iterator[Any]:
         """Like `stream`, reading the answers as the wire-compatible message `answer`."""
         method = self.channel.unary_stream(
             path, request_serializer=type(request).SerializeToString, response_deserializer=answer.FromString
         )
-        return self.stream(method, request)
+        return self.stream(method, request, retry_timeout)
 
-    def raw_call(self, path: str, request: Any, answer: Any) -> Any:
+    def raw_call(self, path: str, request: Any, answer: Any, retry_timeout: float) -> Any:
         """Like `call`, reading the answer as the wire-compatible message `answer`."""
         method = self.channel.unary_unary(
             path, request_serializer=type(request).SerializeToString, response_deserializer=answer.FromString
         )
-        return self.call(method, request)
+        return self.call(method, request, retry_timeout)
+
+
+class _Patience:
+    """How long one request is tried again."""
+
+    def __init__(self, target: str, retry_timeout: float) -> None:
+        self._target = target
+        self._retry_timeout = retry_timeout
+        self._begun = time.monotonic()
+        self._waits = iter(_RETRY_SECONDS)
+        self._told = False
+
+    def wait_after(self, error: grpc.RpcError) -> None:
+        """Wait before the next try; raises the SDK's error when there is to be none."""
+        found = error_from(error, self._target)
+        wait = next(self._waits, _RETRY_SECONDS[-1]) * random.uniform(0.5, 1.0)
+        tried = time.monotonic() - self._begun
+        if not isinstance(found, errors.Unavailable) or tried + wait > self._retry_timeout:
+            raise found from None
+        if tried > _QUIET_SECONDS and not self._told:
+            self._told = True
+            log.warning("%s; trying again for up to %g s", found, self._retry_timeout)
+        time.sleep(wait)
 
 
 _servers: dict[tuple[int, str], Server] = {}
@@ -114,6 +146,8 @@ def error_from(error: grpc.RpcError, target: str) -> errors.RekamError:
     name = call.code().name
     kind = _BY_STATUS.get(name, errors.RekamError)
     message = call.details() or name
+    if name == "RESOURCE_EXHAUSTED" and "larger than max" in message:
+        kind = errors.Invalid
     if kind is errors.Unavailable:
         return errors.Unavailable(f"{target}: {name}: {message}")
     if kind is errors.RekamError:

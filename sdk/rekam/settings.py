@@ -35,8 +35,10 @@ class Settings:
     flush_interval: float = 0.1
     # How long start_run and set_experiment wait for a server before they go on offline.
     connect_timeout: float = 5.0
-    # How long flush() and end_run() wait by default, and a query its answer.
+    # How long flush() and end_run() wait by default, and a call its answer.
     flush_timeout: float = 60.0
+    # How long a Client's call tries again while the server is away: longer than a recovery takes.
+    retry_timeout: float = 60.0
     # How long the process' exit waits for acknowledgements.
     exit_timeout: float = 10.0
     # Defaults of start_run: resume this run, in this experiment, as this rank.
@@ -89,6 +91,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "REKAM_FLUSH_INTERVAL": ("flush_interval", _seconds),
     "REKAM_CONNECT_TIMEOUT": ("connect_timeout", _seconds),
     "REKAM_FLUSH_TIMEOUT": ("flush_timeout", _seconds),
+    "REKAM_RETRY_TIMEOUT": ("retry_timeout", _seconds),
     "REKAM_EXIT_TIMEOUT": ("exit_timeout", _seconds),
     "REKAM_RUN_ID": ("run_id", str),
     "REKAM_EXPERIMENT_NAME": ("experiment_name", str),

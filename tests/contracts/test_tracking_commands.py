@@ -145,6 +145,19 @@ async def test_a_record_sent_again_is_applied_once_on_any_replica(log: EventLog)
     assert state.tags["a"] == "2"
 
 
+async def test_an_experiments_command_sent_again_is_applied_once_on_any_replica(log: EventLog) -> None:
+    one, other = await replicas(log, 2)
+    create, delete = (Cause(origin=Origin(writer=writer, sequence=1)) for writer in ("call-1", "call-2"))
+    created = await one.experiments.create("a", "", {"x": "1"}, create)
+    assert await other.experiments.create("a", "", {"x": "1"}, create) == created
+    with pytest.raises(AlreadyExists):
+        await other.experiments.create("a", "", {}, delete)
+    deleted = await one.experiments.delete(created.experiment_id, delete)
+    assert await other.experiments.delete(created.experiment_id, delete) == deleted
+    with pytest.raises(NotFound):
+        await one.experiments.delete(created.experiment_id, CAUSE)
+
+
 async def test_a_creation_sent_again_does_not_revive_a_renamed_experiment(log: EventLog) -> None:
     one, other = await replicas(log, 2)
     origin = Origin(writer="w", sequence=1)

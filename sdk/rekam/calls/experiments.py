@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rekam import conversion
-from rekam.calls.session import Session, page_size, tags_of
+from rekam.calls.session import Session, new_origin, page_size, tags_of
 from rekam.entities import Experiment, PagedList, ViewType
 from rekam.errors import Invalid, NotFound
 from rekam.server import user_name
@@ -54,12 +54,16 @@ class Experiments(Session):
 
     def delete_experiment(self, experiment_id: str) -> None:
         """Delete an experiment and its runs softly: restore_experiment brings them back."""
-        request = experiment_pb2.DeleteExperimentRequest(experiment_id=experiment_id, actor=user_name())
+        request = experiment_pb2.DeleteExperimentRequest(
+            experiment_id=experiment_id, actor=user_name(), origin=new_origin()
+        )
         self._call(self._server.experiments.DeleteExperiment, request)
 
     def restore_experiment(self, experiment_id: str) -> None:
         """Bring back a deleted experiment and all its runs."""
-        request = experiment_pb2.RestoreExperimentRequest(experiment_id=experiment_id, actor=user_name())
+        request = experiment_pb2.RestoreExperimentRequest(
+            experiment_id=experiment_id, actor=user_name(), origin=new_origin()
+        )
         self._call(self._server.experiments.RestoreExperiment, request)
 
     def set_experiment_tag(self, experiment_id: str, key: str, value: Any) -> None:
@@ -104,5 +108,9 @@ def _create_experiment(
     if not str(name).strip():
         raise Invalid(f"an experiment's name is text that is not blank, got {name!r}", field="name")
     return experiment_pb2.CreateExperimentRequest(
-        name=name, artifact_location=artifact_location or "", tags=tags_of(tags), actor=user_name()
+        name=name,
+        artifact_location=artifact_location or "",
+        tags=tags_of(tags),
+        actor=user_name(),
+        origin=new_origin(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rekam import settings
 from rekam.calls.session import Session
 from rekam.server import user_name
 from rekam_proto.log.v1 import log_pb2
@@ -15,7 +16,7 @@ class Log(Session):
     """Asks one service of a server, "tracking" for example, about its part of the log."""
 
     def __init__(self, tracking_uri: str, service: str) -> None:
-        super().__init__(tracking_uri, "strong")
+        super().__init__(tracking_uri, "strong", settings.current().connect_timeout)
         self.service = service
 
     def quarantined(
@@ -74,7 +75,7 @@ class Log(Session):
     def watch_rebuild(self, id: int = 0) -> Iterator[log_pb2.Rebuild]:
         """How it stands, whenever that changes, until it has ended."""
         request = log_pb2.WatchRebuildRequest(service=self.service, id=id)
-        yield from self._server.stream(self._server.log.WatchRebuild, request)
+        yield from self._server.stream(self._server.log.WatchRebuild, request, self._retry_timeout)
 
     def pause_rebuild(self) -> log_pb2.Rebuild:
         return self._rebuild(self._server.log.PauseRebuild, log_pb2.PauseRebuildRequest(service=self.service))

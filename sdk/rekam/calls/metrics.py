@@ -104,7 +104,10 @@ class Metrics(Session):
         if self._strong:
             self._settle()
         return self._server.raw_stream(
-            "/rekam_proto.tracking.v1.MetricService/StreamHistory", request, metric_pb2.HistoryBlockView
+            "/rekam_proto.tracking.v1.MetricService/StreamHistory",
+            request,
+            metric_pb2.HistoryBlockView,
+            self._retry_timeout,
         )
 
     def _history_of_writer(
@@ -128,6 +131,7 @@ class Metrics(Session):
                 "/rekam_proto.tracking.v1.MetricService/GetHistory",
                 request,
                 metric_pb2.GetHistoryResponseView,
+                self._retry_timeout,
             )
             pages.append(answer.points)
             request.page_token = answer.next_page_token

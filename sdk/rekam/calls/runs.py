@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rekam import conversion, settings
-from rekam.calls.session import Session, page_size, tags_of
+from rekam.calls.session import Consistency, Session, new_origin, page_size, tags_of
 from rekam.entities import PagedList, Run, RunStatus, ViewType
 from rekam.recorder import recorder_for
 from rekam.recording.writer import RunWriter, int_step
@@ -22,8 +23,8 @@ _MAX_WRITERS = 1_000
 class Runs(Session):
     """Runs, by id."""
 
-    def __init__(self, tracking_uri: str, consistency: Any) -> None:
-        super().__init__(tracking_uri, consistency)
+    def __init__(self, tracking_uri: str, consistency: Consistency, retry_timeout: float | None) -> None:
+        super().__init__(tracking_uri, consistency, retry_timeout)
         self._writers: dict[str, RunWriter] = {}
 
     def create_run(
@@ -35,12 +36,14 @@ class Runs(Session):
     ) -> Run:
         """Create a run with status RUNNING. start_time: milliseconds since the epoch, now if None."""
         request = run_pb2.CreateRunRequest(
+            run_id=uuid.uuid4().hex,
             experiment_id=experiment_id,
             name=run_name or (tags or {}).get("mlflow.runName") or random_name(),
             user=user_name(),
             start_ms=time.time_ns() // 1_000_000 if start_time is None else start_time,
             tags=tags_of(tags),
             actor=user_name(),
+            origin=new_origin(),
         )
         return conversion.run_from(self._call(self._server.runs.CreateRun, request))
 
@@ -146,7 +149,7 @@ class Runs(Session):
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Delete a tag, now. NotFound when it is not set."""
-        request = run_pb2.DeleteTagsRequest(run_id=run_id, keys=[key], actor=user_name())
+        request = run_pb2.DeleteTagsRequest(run_id=run_id, keys=[key], actor=user_name(), origin=new_origin())
         self._call(self._server.runs.DeleteTags, request)
 
     def _writer(self, run_id: str) -> RunWriter:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from rekam import settings
 from rekam.address import target_of
-from rekam.errors import Invalid
+from rekam.errors import DeliveryTimeout, Invalid
 from rekam.recorder import recorder_for
 from rekam.server import Server, server_for
+from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.tracking.v1 import read_pb2
 
 Consistency = Literal["strong", "eventual"]
@@ -19,12 +21,13 @@ MAX_PAGE = 50_000
 class Session:
     """One server, and how fresh its answers must be."""
 
-    def __init__(self, tracking_uri: str, consistency: Consistency) -> None:
+    def __init__(self, tracking_uri: str, consistency: Consistency, retry_timeout: float | None) -> None:
         if consistency not in ("strong", "eventual"):
             raise Invalid(f"must be 'strong' or 'eventual', got {consistency!r}", field="consistency")
         self.tracking_uri = tracking_uri
         self._target = target_of(tracking_uri)
         self._strong = consistency == "strong"
+        self._retry_timeout = settings.current().retry_timeout if retry_timeout is None else retry_timeout
 
     def flush(self, timeout: float | None = None) -> None:
         """Return when everything this process logged to this server is acknowledged; see rekam.flush."""
@@ -39,16 +42,26 @@ class Session:
         return read_pb2.CONSISTENCY_STRONG if self._strong else read_pb2.CONSISTENCY_EVENTUAL
 
     def _call(self, method: Any, request: Any) -> Any:
-        return self._server.call(method, request)
+        return self._server.call(method, request, self._retry_timeout)
 
     def _query(self, method: Any, request: Any) -> Any:
         if self._strong:
             self._settle()
-        return self._server.call(method, request)
+        return self._call(method, request)
 
     def _settle(self) -> None:
-        """What this process logged before comes first; a server that is gone is told by the call itself."""
-        recorder_for(self._target).settle(settings.current().flush_timeout, give_up_offline=True)
+        """What this process logged before comes first: an answer without it would be wrong."""
+        recorder = recorder_for(self._target)
+        if not recorder.settle(self._retry_timeout):
+            raise DeliveryTimeout(
+                f"{self._target} has not acknowledged what this process logged, within "
+                f"{self._retry_timeout:g} s: an answer would lack it (consistency='eventual' does not wait)"
+            )
+
+
+def new_origin() -> envelope_pb2.Origin:
+    """Marks a request that would be refused the second time: sent again, it is known as the same."""
+    return envelope_pb2.Origin(writer=f"call-{secrets.token_hex(12)}", sequence=1)
 
 
 def tags_of(tags: Mapping[str, Any] | None) -> list[read_pb2.Tag]:

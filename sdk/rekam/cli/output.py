@@ -31,7 +31,8 @@ def command_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def command(*args: Any, uri: str | None, **kwargs: Any) -> Any:
         try:
-            client = Client(uri or settings.current().tracking_uri)
+            options = settings.current()
+            client = Client(uri or options.tracking_uri, retry_timeout=options.connect_timeout)
             return function(*args, client=client, **kwargs)
         except errors.Unavailable as error:
             _fail(f"{error}; is the server running? (`rekam up` starts one here)", _UNAVAILABLE)

@@ -42,7 +42,7 @@ def set_experiment(experiment_name: str | None = None, experiment_id: str | None
     global _experiment
     if (experiment_name is None) == (experiment_id is None):
         raise Invalid("give exactly one of experiment_name and experiment_id", field="experiment_name")
-    client = Client()
+    client = Client(retry_timeout=settings.current().connect_timeout)
     try:
         if experiment_name is not None:
             _experiment = client.ensure_experiment(experiment_name)

@@ -117,7 +117,7 @@ def _resume(run_id: str, rank: int | None, tags: Mapping[str, Any] | None) -> Ac
     experiment_id = ""
     info = None
     try:
-        client = Client()
+        client = Client(retry_timeout=settings.current().connect_timeout)
         experiment_id, stage, _ = client.run_state(run_id)
         if stage == "deleted":
             raise FailedPrecondition(

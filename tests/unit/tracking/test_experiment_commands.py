@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from google.protobuf.message import Message
 
-from rekam_proto.event.v1.envelope_pb2 import Envelope
+from rekam_proto.event.v1.envelope_pb2 import Envelope, Origin
 from rekam_proto.tracking.v1 import read_pb2
 from rekam_proto.tracking.v1.experiment_pb2 import ExperimentTagsDeleted, ExperimentTagsSet
 from rekam_proto.tracking.v1.read_pb2 import Tag
@@ -24,15 +24,16 @@ class Story:
         self.position = 0
         self.take(command.create_default(self.catalog, root=ROOT, now_ms=1))
 
-    def take(self, event: Message | None) -> None:
+    def take(self, event: Message | None, origin: Origin | None = None) -> None:
         assert event is not None
         self.position += 1
-        self.catalog.apply(event, Envelope(), self.position)
+        self.catalog.apply(event, Envelope(origin=origin), self.position)
 
     def create(self, name: str, location: str = "") -> str:
         event = command.create(
             self.catalog, name=name, artifact_location=location, tags={}, root=ROOT, now_ms=2
         )
+        assert event is not None
         self.take(event)
         return event.experiment_id
 
@@ -129,3 +130,26 @@ def test_deleting_tags_passes_over_those_not_set() -> None:
     assert event is not None
     assert list(event.keys) == ["x"]
     assert command.set_tags(entry, {}) is None
+
+
+def test_a_request_sent_again_is_answered_like_the_first_time() -> None:
+    story = Story()
+    create, move = Origin(writer="call-1", sequence=1), Origin(writer="call-2", sequence=1)
+
+    def creation(origin: Origin) -> Message | None:
+        return command.create(
+            story.catalog, name="a", artifact_location="", tags={}, root=ROOT, now_ms=2, origin=origin
+        )
+
+    story.take(creation(create), create)
+    assert creation(create) is None
+    with pytest.raises(AlreadyExists):
+        creation(move)
+    story.take(command.delete(story.catalog, "1", now_ms=3, origin=move), move)
+    assert command.delete(story.catalog, "1", now_ms=4, origin=move) is None
+    with pytest.raises(NotFound):
+        command.delete(story.catalog, "1", now_ms=4, origin=create)
+    story.take(command.restore(story.catalog, "1", now_ms=5, origin=create), create)
+    assert command.restore(story.catalog, "1", now_ms=6, origin=create) is None
+    with pytest.raises(NotFound):
+        command.restore(story.catalog, "1", now_ms=6, origin=move)

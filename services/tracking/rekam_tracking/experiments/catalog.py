@@ -69,11 +69,14 @@ class Experiments:
                 tags=tags,
                 root=self._root,
                 now_ms=_now_ms(),
+                origin=cause.origin,
             ),
             cause,
         )
-        assert created is not None  # a creation is an event or a refusal
-        return await self.describe(self._catalog.state.entries[created.experiment_id])
+        state = self._catalog.state
+        # Without an event this request created it before.
+        id = state.ids_by_name[name] if created is None else created.experiment_id
+        return await self.describe(state.entries[id])
 
     async def ensure(
         self, name: str, cause: Cause, artifact_location: str = "", tags: Mapping[str, str] | None = None
@@ -103,11 +106,15 @@ class Experiments:
         return await self.describe(self._catalog.state.entries[id])
 
     async def delete(self, id: str, cause: Cause) -> experiment_pb2.Experiment:
-        await self._catalog.command(lambda catalog: command.delete(catalog, id, now_ms=_now_ms()), cause)
+        await self._catalog.command(
+            lambda catalog: command.delete(catalog, id, now_ms=_now_ms(), origin=cause.origin), cause
+        )
         return await self.describe(self._catalog.state.entries[id])
 
     async def restore(self, id: str, cause: Cause) -> experiment_pb2.Experiment:
-        await self._catalog.command(lambda catalog: command.restore(catalog, id, now_ms=_now_ms()), cause)
+        await self._catalog.command(
+            lambda catalog: command.restore(catalog, id, now_ms=_now_ms(), origin=cause.origin), cause
+        )
         return await self.describe(self._catalog.state.entries[id])
 
     async def set_tags(self, id: str, tags: Mapping[str, str], cause: Cause) -> None:

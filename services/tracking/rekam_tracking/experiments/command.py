@@ -15,6 +15,8 @@ from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.tracking.v1 import experiment_pb2, read_pb2
 from rekam_runtime.errors import AlreadyExists, FailedPrecondition, NotFound
 
+Origin = envelope_pb2.Origin
+
 DEFAULT_ID = "0"
 DEFAULT_NAME = "Default"
 
@@ -26,6 +28,10 @@ class Entry:
     experiment: experiment_pb2.Experiment
     # Position of the event that deleted or restored it last, 0 when none did.
     lifecycle_position: int = 0
+    # Writers of the records that created it, and that deleted or restored it last; empty for
+    # plain requests. The same request sent again is known by them.
+    creator: str = ""
+    mover: str = ""
 
     @property
     def experiment_id(self) -> str:
@@ -60,7 +66,7 @@ class Catalog:
                     updated_ms=event.created_ms,
                     tags=event.tags,
                 )
-                self.entries[event.experiment_id] = Entry(experiment)
+                self.entries[event.experiment_id] = Entry(experiment, creator=envelope.origin.writer)
                 self.ids_by_name[event.name] = event.experiment_id
                 self.last_id = max(self.last_id, int(event.experiment_id))
                 self.weight += 500 + event.ByteSize()
@@ -71,17 +77,24 @@ class Catalog:
                 experiment.name = event.name
                 experiment.updated_ms = event.updated_ms
             case experiment_pb2.ExperimentDeleted():
-                self._move(event.experiment_id, read_pb2.LIFECYCLE_DELETED, event.updated_ms, position)
+                self._move(event, read_pb2.LIFECYCLE_DELETED, envelope, position)
             case experiment_pb2.ExperimentRestored():
-                self._move(event.experiment_id, read_pb2.LIFECYCLE_ACTIVE, event.updated_ms, position)
+                self._move(event, read_pb2.LIFECYCLE_ACTIVE, envelope, position)
             case _:
                 pass
 
-    def _move(self, id: str, lifecycle: read_pb2.Lifecycle, updated_ms: int, position: int) -> None:
-        entry = self.entries[id]
+    def _move(
+        self,
+        event: experiment_pb2.ExperimentDeleted | experiment_pb2.ExperimentRestored,
+        lifecycle: read_pb2.Lifecycle,
+        envelope: envelope_pb2.Envelope,
+        position: int,
+    ) -> None:
+        entry = self.entries[event.experiment_id]
         entry.experiment.lifecycle = lifecycle
-        entry.experiment.updated_ms = updated_ms
+        entry.experiment.updated_ms = event.updated_ms
         entry.lifecycle_position = position
+        entry.mover = envelope.origin.writer
 
     def by_name(self, name: str) -> Entry | None:
         id = self.ids_by_name.get(name)
@@ -114,10 +127,23 @@ class Tags:
 
 
 def create(
-    catalog: Catalog, *, name: str, artifact_location: str, tags: Mapping[str, str], root: str, now_ms: int
-) -> experiment_pb2.ExperimentCreated:
-    """root: URI under which an experiment without a location of its own gets one."""
-    if catalog.by_name(name) is not None:
+    catalog: Catalog,
+    *,
+    name: str,
+    artifact_location: str,
+    tags: Mapping[str, str],
+    root: str,
+    now_ms: int,
+    origin: Origin | None = None,
+) -> experiment_pb2.ExperimentCreated | None:
+    """root: URI under which an experiment without a location of its own gets one.
+
+    Nothing when the origin's writer created it before.
+    """
+    entry = catalog.by_name(name)
+    if entry is not None:
+        if origin is not None and origin.writer == entry.creator:
+            return None
         raise AlreadyExists(f"Experiment(name={name}) already exists.", field="name")
     return _created(str(catalog.last_id + 1), name, artifact_location, tags, root, now_ms)
 
@@ -168,14 +194,26 @@ def rename(catalog: Catalog, id: str, name: str, *, now_ms: int) -> experiment_p
     return experiment_pb2.ExperimentRenamed(experiment_id=id, name=name, updated_ms=now_ms)
 
 
-def delete(catalog: Catalog, id: str, *, now_ms: int) -> experiment_pb2.ExperimentDeleted:
-    if find(catalog, id).lifecycle == read_pb2.LIFECYCLE_DELETED:
+def delete(
+    catalog: Catalog, id: str, *, now_ms: int, origin: Origin | None = None
+) -> experiment_pb2.ExperimentDeleted | None:
+    """Nothing when the origin's writer deleted it before."""
+    entry = find(catalog, id)
+    if entry.lifecycle == read_pb2.LIFECYCLE_DELETED:
+        if origin is not None and origin.writer == entry.mover:
+            return None
         raise NotFound(f"No Experiment with id={id} exists: it is deleted already", field="experiment_id")
     return experiment_pb2.ExperimentDeleted(experiment_id=id, updated_ms=now_ms)
 
 
-def restore(catalog: Catalog, id: str, *, now_ms: int) -> experiment_pb2.ExperimentRestored:
-    if find(catalog, id).lifecycle == read_pb2.LIFECYCLE_ACTIVE:
+def restore(
+    catalog: Catalog, id: str, *, now_ms: int, origin: Origin | None = None
+) -> experiment_pb2.ExperimentRestored | None:
+    """Nothing when the origin's writer restored it before."""
+    entry = find(catalog, id)
+    if entry.lifecycle == read_pb2.LIFECYCLE_ACTIVE:
+        if origin is not None and origin.writer == entry.mover:
+            return None
         raise NotFound(f"No deleted Experiment with id={id} exists: it is active", field="experiment_id")
     return experiment_pb2.ExperimentRestored(experiment_id=id, updated_ms=now_ms)
 

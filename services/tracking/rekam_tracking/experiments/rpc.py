@@ -8,7 +8,7 @@ from rekam_tracking import rules
 from rekam_tracking.experiments import query
 from rekam_tracking.experiments.catalog import Experiments
 from rekam_tracking.reads import Reads
-from rekam_tracking.requests import Context, cause_of
+from rekam_tracking.requests import Context, cause_of, cause_with_origin
 
 
 class ExperimentServicer(experiment_pb2_grpc.ExperimentServiceServicer):
@@ -22,7 +22,7 @@ class ExperimentServicer(experiment_pb2_grpc.ExperimentServiceServicer):
         self, request: experiment_pb2.CreateExperimentRequest, context: Context
     ) -> experiment_pb2.Experiment:
         tags = _check_creation(request)
-        cause = cause_of(request, context)
+        cause = cause_with_origin(request, context)
         return await self._experiments.create(request.name, request.artifact_location, tags, cause)
 
     async def EnsureExperiment(
@@ -64,13 +64,13 @@ class ExperimentServicer(experiment_pb2_grpc.ExperimentServiceServicer):
         self, request: experiment_pb2.DeleteExperimentRequest, context: Context
     ) -> experiment_pb2.Experiment:
         id = rules.experiment_id(request.experiment_id)
-        return await self._experiments.delete(id, cause_of(request, context))
+        return await self._experiments.delete(id, cause_with_origin(request, context))
 
     async def RestoreExperiment(
         self, request: experiment_pb2.RestoreExperimentRequest, context: Context
     ) -> experiment_pb2.Experiment:
         id = rules.experiment_id(request.experiment_id)
-        return await self._experiments.restore(id, cause_of(request, context))
+        return await self._experiments.restore(id, cause_with_origin(request, context))
 
     async def SetExperimentTags(
         self, request: experiment_pb2.SetExperimentTagsRequest, context: Context
