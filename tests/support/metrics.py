@@ -20,8 +20,8 @@ from rekam_runtime.eventlog.port import Record
 from rekam_runtime.names import key_set_hash
 from rekam_runtime.postgres import Connection, Pool, connect_pool, migrate
 from rekam_tracking.metrics.points import Bounds, Points, join
-from rekam_tracking.metrics.projection import PointsProjection
 from rekam_tracking.metrics.series import read_ordered
+from rekam_tracking.points import PointsProjection
 
 # time, step, value as its 64 bits
 Point = tuple[int, int, int]

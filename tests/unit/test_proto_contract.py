@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rekam_proto.ingest.v1 import ingest_pb2, points_pb2, views_pb2
-from rekam_proto.tracking.v1 import metric_pb2
+from rekam_proto.tracking.v1 import metric_pb2, text_pb2
 
 PAIRS: list[tuple[type[Message], type[Message]]] = [
     (ingest_pb2.IngestRequest, views_pb2.IngestRequestView),
@@ -26,6 +26,8 @@ PAIRS: list[tuple[type[Message], type[Message]]] = [
     (metric_pb2.Points, metric_pb2.PointsView),
     (metric_pb2.HistoryBlock, metric_pb2.HistoryBlockView),
     (metric_pb2.GetHistoryResponse, metric_pb2.GetHistoryResponseView),
+    (text_pb2.TextBlock, text_pb2.TextBlockView),
+    (text_pb2.GetTextResponse, text_pb2.GetTextResponseView),
 ]
 NAMES = [message.DESCRIPTOR.name for message, _ in PAIRS]
 

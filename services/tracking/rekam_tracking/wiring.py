@@ -17,9 +17,9 @@ from rekam_tracking import control, emptying, events
 from rekam_tracking.experiments.catalog import Experiments
 from rekam_tracking.experiments.rpc import ExperimentServicer
 from rekam_tracking.metrics import upkeep
-from rekam_tracking.metrics.projection import PointsProjection
 from rekam_tracking.metrics.rpc import SERVICE as METRIC_SERVICE
 from rekam_tracking.metrics.rpc import MetricServicer
+from rekam_tracking.points import PointsProjection
 from rekam_tracking.reads import Reads
 from rekam_tracking.runs.ledger import Runs
 from rekam_tracking.runs.rpc import RunServicer

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rekam_tracking.metrics.buckets import Buckets, Cut
 from rekam_tracking.metrics.chunks import stride_of
 from rekam_tracking.metrics.points import value_order
-from rekam_tracking.metrics.received import contains, gaps, multirange, spans
+from rekam_tracking.received import contains, gaps, multirange, spans
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 xs = st.one_of(st.integers(-5, 12), INT64)

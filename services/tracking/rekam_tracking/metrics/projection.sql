@@ -16,24 +16,6 @@ WITH added AS (
 INSERT INTO key_set_columns (key_id, key_set_id, column_index)
 SELECT key_id, key_set_id, place - 1 FROM added, unnest($2::int[]) WITH ORDINALITY AS keys (key_id, place)
 
--- name: lock_writers
-SELECT writer_id, writers.run_id, writers.writer, received
-FROM unnest($1::uuid[], $2::text[]) AS asked (run_id, writer)
-JOIN writers USING (run_id, writer)
-ORDER BY writer_id
-FOR UPDATE OF writers
-
--- name: add_writers
-INSERT INTO writers (run_id, writer, rank)
-SELECT run_id, writer, rank FROM unnest($1::uuid[], $2::text[], $3::int[]) AS added (run_id, writer, rank)
-ON CONFLICT (run_id, writer) DO NOTHING
-
--- name: receive
-UPDATE writers
-SET received = writers.received + change.received::int8multirange, points = writers.points + change.points
-FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS change (writer_id, received, points)
-WHERE writers.writer_id = change.writer_id
-
 -- name: count_rows
 INSERT INTO run_key_sets (run_id, key_set_id, rows, small_chunks)
 SELECT run_id, key_set_id, rows, small_chunks

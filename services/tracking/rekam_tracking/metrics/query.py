@@ -12,8 +12,8 @@ from rekam_runtime.postgres import Connection, Statements
 from rekam_tracking.metrics import paging
 from rekam_tracking.metrics.points import NONE, Points, join
 from rekam_tracking.metrics.ranges import bounds_of
-from rekam_tracking.metrics.received import gaps
 from rekam_tracking.metrics.series import LOAD_ROWS, read_ordered
+from rekam_tracking.received import gaps
 
 BLOCK_POINTS = 65_536
 DEFAULT_PAGE = 10_000

@@ -1,0 +1,1 @@
+"""Text streams of runs: lines of the console, diffs."""
