@@ -3,6 +3,10 @@
 A package keeps them in its folder `migrations/` as `NNNN_name.sql`, from 0001 without
 gaps. The runtime's own (the tables every projection needs) come first. What was applied is
 recorded with a checksum: a file that was changed afterwards is an error, not a surprise.
+
+They are applied within a generation (`generations`), which has its own record of them: to the
+active one, and to one that is being built. What all generations share, in schema public, comes from
+the runtime's folder `shared/`.
 """
 
 from __future__ import annotations
@@ -16,11 +20,13 @@ import asyncpg
 import structlog
 
 from rekam_runtime.errors import FailedPrecondition
+from rekam_runtime.postgres import generations
 from rekam_runtime.postgres.pool import Connection, connect
 from rekam_runtime.postgres.statements import Statements
 
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _RUNTIME = "rekam_runtime.postgres"
+_SHARED = "shared"
 _statements = Statements.load("rekam_runtime.postgres", "migrating.sql")
 _log = structlog.get_logger(__name__)
 
@@ -41,35 +47,50 @@ class Migration:
 
 async def migrate(url: str, package: str, *, wait_s: float = 15.0) -> list[str]:
     """Apply what is missing; answers the names applied. Any number of callers, any time."""
-    migrations = [*_read(_RUNTIME), *_read(package)]
     connection = await connect(url, application_name=f"{package} migrate", wait_s=wait_s)
+    applied: list[str] = []
     try:
         await connection.execute(_statements.lock)
+        await generations.move_out_of_public(connection)
+        await connection.execute(_statements.see_public)
         await connection.execute(_statements.create_ledger)
-        missing = [
-            *await _missing(connection, _RUNTIME, migrations),
-            *await _missing(connection, package, migrations),
-        ]
-        for migration in missing:
+        for migration in await _missing(connection, _RUNTIME, _read(_RUNTIME, _SHARED)):
             await _apply(connection, migration)
+        for number in await generations.prepare(connection):
+            applied = await migrate_generation(connection, number, package)
+        await generations.see_by_default(connection, number)
     finally:
         await connection.close()
+    return applied
+
+
+async def migrate_generation(connection: Connection, number: int, package: str) -> list[str]:
+    """Apply what one generation is missing; the session sees that generation afterwards."""
+    await connection.execute(_statements.create_schema.format(generations.schema_of(number)))
+    await generations.see(connection, number)
+    await connection.execute(_statements.create_ledger)
+    missing = [
+        *await _missing(connection, _RUNTIME, _read(_RUNTIME)),
+        *await _missing(connection, package, _read(package)),
+    ]
+    for migration in missing:
+        await _apply(connection, migration)
+    await generations.move_extensions(connection, number)
     return [migration.name for migration in missing]
 
 
 async def pending(connection: Connection, package: str) -> list[str]:
-    """Names of what `migrate` would apply; for readiness."""
-    known = [*_read(_RUNTIME), *_read(package)]
-    if await connection.fetchval(_statements.has_ledger):
-        known = [
-            *await _missing(connection, _RUNTIME, known),
-            *await _missing(connection, package, known),
-        ]
-    return [migration.name for migration in known]
+    """Names of what `migrate` would apply to the active generation; for readiness."""
+    runtime, own = _read(_RUNTIME), _read(package)
+    if await connection.fetchval(_statements.has_generations):
+        await generations.pin(connection)
+        runtime = await _missing(connection, _RUNTIME, runtime)
+        own = await _missing(connection, package, own)
+    return [migration.name for migration in (*runtime, *own)]
 
 
-def _read(package: str) -> list[Migration]:
-    folder = importlib.resources.files(package).joinpath("migrations")
+def _read(package: str, name_of_folder: str = "migrations") -> list[Migration]:
+    folder = importlib.resources.files(package).joinpath(name_of_folder)
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
     for number, name in enumerate(names, start=1):
         match = _FILE.fullmatch(name)
@@ -84,8 +105,8 @@ def _read(package: str) -> list[Migration]:
 
 
 async def _missing(connection: Connection, source: str, all_known: list[Migration]) -> list[Migration]:
-    """Migrations of one source that the database lacks, having checked those it has."""
-    known = {migration.number: migration for migration in all_known if migration.source == source}
+    """Migrations of one source that the ledger lacks, having checked those it has."""
+    known = {migration.number: migration for migration in all_known}
     for row in await connection.fetch(_statements.applied, source):
         migration = known.pop(row["number"], None)
         if migration is None:

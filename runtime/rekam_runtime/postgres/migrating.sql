@@ -12,8 +12,14 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     PRIMARY KEY (source, number)
 );
 
--- name: has_ledger
-SELECT to_regclass('schema_migrations') IS NOT NULL;
+-- name: see_public
+SELECT set_config('search_path', 'public', false);
+
+-- name: create_schema
+CREATE SCHEMA IF NOT EXISTS {};
+
+-- name: has_generations
+SELECT to_regclass('public.projection_generation') IS NOT NULL;
 
 -- name: applied
 SELECT number, name, checksum FROM schema_migrations WHERE source = $1 ORDER BY number;

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from rekam_runtime.errors import Retry
 from rekam_runtime.eventlog.port import EventLog, Record
-from rekam_runtime.postgres import Connection, Pool, Statements, acquire
+from rekam_runtime.postgres import Connection, Pool, Statements, acquire, generations
 from rekam_runtime.postgres.blame import blames_data
 from rekam_runtime.projection.quarantine import Poison, poison_of, set_aside
 
@@ -28,11 +28,15 @@ class Apply(Protocol):
 
 
 class Overtaken(Retry):
-    """Somebody else moved the position: another projector, a reset or a rebuild."""
+    """Somebody else moved the position or the generation: another projector, a reset or a rebuild."""
 
 
 class BatchWriter:
-    """Commits batches of one stream."""
+    """Commits batches of one stream into one generation.
+
+    building: number of the generation, one that is being built; None: whichever is active when
+        the position is asked for.
+    """
 
     def __init__(
         self,
@@ -42,6 +46,7 @@ class BatchWriter:
         service: str,
         apply: Apply,
         rolled_back: Callable[[], None],
+        building: int | None = None,
     ) -> None:
         self._log = log
         self._pool = pool
@@ -49,10 +54,17 @@ class BatchWriter:
         self._service = service
         self._apply = apply
         self._rolled_back = rolled_back
+        self._building = building
+        self._generation = 0
 
     async def position(self) -> int:
         """Where the projection stands; 0 the first time."""
         async with acquire(self._pool) as connection:
+            if self._building is None:
+                self._generation = (await generations.pin(connection)).number
+            else:
+                self._generation = self._building
+                await generations.see(connection, self._building)
             await connection.execute(_statements.start_at_zero, self._stream)
             position: int = await connection.fetchval(_statements.position, self._stream)
             return position
@@ -80,11 +92,17 @@ class BatchWriter:
                 raise
 
     async def _move(self, connection: Connection, after: int, position: int) -> None:
-        # A crash may lose the last commits, rows and position together: they are projected
-        # again from the log, which keeps its records. So nobody waits for the disk here.
-        await connection.execute(_statements.commit_without_waiting)
-        if await connection.fetchval(_statements.move, self._stream, after, position) is None:
-            raise Overtaken(f"projection of {self._stream} is no longer at {after}: somebody else moved it")
+        active = self._building is None
+        await connection.execute(_statements.begin, generations.path_of(self._generation), active)
+        state = "active" if active else "building"
+        moved = await connection.fetchval(
+            _statements.move, self._stream, after, position, self._generation, state
+        )
+        if moved is None:
+            raise Overtaken(
+                f"projection of {self._stream} is no longer at {after} of generation {self._generation}: "
+                "somebody else moved it"
+            )
 
     async def _apply_good(self, connection: Connection, records: Sequence[Record]) -> list[Poison]:
         """Apply all that can be applied, in order; halves the batch down to each poison record."""

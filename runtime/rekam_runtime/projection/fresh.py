@@ -13,12 +13,11 @@ from contextlib import suppress
 
 from rekam_runtime.errors import DeadlineExceeded, Retry
 from rekam_runtime.eventlog.port import EventLog
-from rekam_runtime.postgres import Connection, Pool, Statements, acquire
+from rekam_runtime.postgres import Connection, Pool, acquire, generations
 from rekam_runtime.projection import signals
 
 _LOOK_EVERY_S = 0.05
 _LISTEN_AGAIN_S = 0.25
-_statements = Statements.load("rekam_runtime.projection", "projection.sql")
 
 
 class FreshReads:
@@ -73,13 +72,12 @@ class FreshReads:
         return targets
 
     async def holds(self, connection: Connection, targets: Mapping[str, int]) -> bool:
-        """Whether this connection's database has the positions itself.
+        """Whether this connection's database has the positions itself, in the generation it sees from now on.
 
         A server that crashed comes back without its last commits (see `BatchWriter`), and a
         standby may be behind: what was heard is a hint, what the database says counts.
         """
-        rows = await connection.fetch(_statements.positions, list(targets))
-        found = {row["stream"]: row["position"] for row in rows}
+        found = (await generations.pin(connection, list(targets))).positions
         behind = [name for name, target in targets.items() if found.get(name, 0) < target]
         for name in behind:
             self._stream(name).position = -1
@@ -156,8 +154,7 @@ class _Stream:
             known = True
             with suppress(Retry):
                 async with acquire(self._pool) as connection:
-                    rows = await connection.fetch(_statements.positions, [self._name])
-                for row in rows:
-                    self._advance(row["position"])
+                    found = (await generations.pin(connection, [self._name])).positions
+                self._advance(found.get(self._name, 0))
             if any(not waiter.done() for waiter in self._waiters):
                 await self._nudge()

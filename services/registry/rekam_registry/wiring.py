@@ -10,7 +10,7 @@ from rekam_registry.settings import ServeSettings
 from rekam_runtime.errors import Retry
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.port import StreamSpec
-from rekam_runtime.postgres import Pool, Statements, acquire, connect_pool, pending
+from rekam_runtime.postgres import Pool, Statements, acquire, connect_pool, pending, pinned
 from rekam_runtime.rpc.server import Service
 
 STREAM = "REKAM_REGISTRY"
@@ -40,7 +40,7 @@ class Role:
     async def reset(self) -> None:
         """Take the end of the emptied log as what is projected."""
         last = await self.log.last_position(STREAM)
-        async with acquire(self.pool) as connection:
+        async with pinned(self.pool) as connection:
             await connection.execute(_statements.take_position, STREAM, last)
 
 

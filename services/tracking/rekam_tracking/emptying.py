@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rekam_runtime.eventlog.port import EventLog
-from rekam_runtime.postgres import Pool, Statements, acquire
+from rekam_runtime.postgres import Pool, Statements, pinned
 
 _statements = Statements.load("rekam_tracking", "emptying.sql")
 
@@ -13,7 +13,7 @@ _statements = Statements.load("rekam_tracking", "emptying.sql")
 async def empty(pool: Pool, log: EventLog, streams: Iterable[str]) -> None:
     """Empty every table of the service and take the log's end as the position."""
     ends = [(stream, await log.last_position(stream)) for stream in sorted(streams)]
-    async with acquire(pool) as connection, connection.transaction():
+    async with pinned(pool) as connection, connection.transaction():
         for stream, end in ends:
             await connection.execute(_statements.take_position, stream, end)
         tables = [row[0] for row in await connection.fetch(_statements.tables)]

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from rekam_proto.tracking.v1 import read_pb2
 from rekam_runtime.errors import Invalid
 from rekam_runtime.eventlog.shards import points_stream, shard_of
-from rekam_runtime.postgres import Connection, Pool, acquire
+from rekam_runtime.postgres import Connection, Pool, acquire, pinned
 from rekam_runtime.projection import FreshReads
 from rekam_tracking.events import STREAM
 from rekam_tracking.requests import Context
@@ -46,7 +46,7 @@ class Reads:
         if consistency not in read_pb2.Consistency.values():
             raise Invalid(f"{consistency} is no consistency", field="consistency")
         if consistency == read_pb2.CONSISTENCY_EVENTUAL:
-            async with acquire(self._pool) as connection:
+            async with pinned(self._pool) as connection:
                 yield connection
             return
         left_s: float | None = context.time_remaining()  # None: the caller sets no deadline

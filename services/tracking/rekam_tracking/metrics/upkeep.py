@@ -13,7 +13,7 @@ from collections.abc import Callable
 import structlog
 
 from rekam_runtime.errors import Retry
-from rekam_runtime.postgres import Pool, acquire
+from rekam_runtime.postgres import Pool, pinned
 from rekam_tracking.metrics import compaction
 from rekam_tracking.metrics.settling import settle
 
@@ -46,7 +46,7 @@ async def _keep_settling(pool: Pool) -> None:
     while True:
         taken, started = 0, time.perf_counter()
         try:
-            async with acquire(pool) as connection:
+            async with pinned(pool) as connection:
                 taken = await settle(connection)
         except Retry as error:
             _log.warning("metrics.settling_waits", reason=error.message)
@@ -70,18 +70,16 @@ async def _keep_merging(pool: Pool, busy_s: Callable[[], float]) -> None:
 
 
 async def compact(pool: Pool, crowded: int = compaction.CROWDED, *, rest: float = 0.0) -> int:
-    """Merge what is due once; answers the number of merges."""
+    """Merge what is due once; answers the number of merges.
+
+    On one connection: what was found is merged in the generation that it was found in.
+    """
     merged = 0
-    async with acquire(pool) as connection:
-        some = await compaction.find_due(connection, ROUND, crowded)
-    for due in some:
-        async with acquire(pool) as connection:
-            merges = await compaction.find_merges(connection, due, crowded)
-        for chunk_ids in merges:
-            started = time.perf_counter()
-            async with acquire(pool) as connection:
+    async with pinned(pool) as connection:
+        for due in await compaction.find_due(connection, ROUND, crowded):
+            for chunk_ids in await compaction.find_merges(connection, due, crowded):
+                started = time.perf_counter()
                 merged += await compaction.merge(connection, due, chunk_ids)
-            await asyncio.sleep(rest * (time.perf_counter() - started))
-        async with acquire(pool) as connection:
+                await asyncio.sleep(rest * (time.perf_counter() - started))
             await compaction.looked_at(connection, due)
     return merged
