@@ -21,6 +21,7 @@ from rekam_runtime.eventlog.jetstream import JetStreamLog
 from tests.support.nats import NatsServer
 
 SERVICES = ("artifacts", "registry")
+MIGRATIONS = ["0001_projection.sql", "0002_quarantine_decisions.sql", "0001_stream.sql"]
 
 
 def environment(database_url: str, nats: NatsServer) -> dict[str, str]:
@@ -102,7 +103,7 @@ async def last_position(url: str, stream: str) -> int:
 
 
 def test_migrating_again_changes_nothing(service: str, env: dict[str, str]) -> None:
-    assert migrate(service, env) == ["0001_projection.sql", "0001_stream.sql"]
+    assert migrate(service, env) == MIGRATIONS
     assert migrate(service, env) == []
 
 
@@ -111,7 +112,7 @@ def test_without_its_tables_it_is_not_ready(service: str, env: dict[str, str]) -
     answer = httpx.get(f"{running.ops}/ready", trust_env=False)
     assert (answer.status_code, answer.json()["missing"]) == (
         503,
-        ["the database lacks 0001_projection.sql, 0001_stream.sql"],
+        [f"the database lacks {', '.join(MIGRATIONS)}"],
     )
     assert running.end() == 0
 
