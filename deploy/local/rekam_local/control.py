@@ -15,6 +15,7 @@ from rekam_local.errors import StackError
 from rekam_local.supervisor import Stack
 from rekam_proto.local.v1 import local_pb2, local_pb2_grpc
 from rekam_runtime.errors import RekamError
+from rekam_runtime.rpc.answering import AnswersErrors
 
 
 class Control(local_pb2_grpc.LocalStackServiceServicer):
@@ -49,7 +50,7 @@ class Control(local_pb2_grpc.LocalStackServiceServicer):
 
 async def serve(stack: Stack) -> grpc.aio.Server:
     """Start answering on the stack's control address."""
-    server = grpc.aio.server()
+    server = grpc.aio.server(interceptors=[AnswersErrors()])
     local_pb2_grpc.add_LocalStackServiceServicer_to_server(Control(stack), server)
     server.add_insecure_port(stack.control_target)
     await server.start()

@@ -11,6 +11,7 @@ import grpc.aio
 from rekam_proto.log.v1.log_pb2 import Addressed
 from rekam_runtime.errors import NotFound
 from rekam_runtime.rpc.forward import Forwarder
+from rekam_runtime.rpc.parsing import parsed
 
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -46,7 +47,7 @@ class ByService(grpc.GenericRpcHandler):
 
 
 def _named(handlers: Mapping[str, Any], request: bytes) -> Any:
-    name = Addressed.FromString(request).service
+    name = parsed(Addressed.FromString, request).service
     if name not in handlers:
         known = ", ".join(sorted(handlers))
         raise NotFound(f"no service {name!r} serves this; it is one of: {known}", field="service")

@@ -1,7 +1,8 @@
 """Interceptor: what a handler raises becomes a status, and every call is counted.
 
 An error of ours becomes its status; anything else is logged under an id and answered
-INTERNAL with that id and nothing of what is inside.
+INTERNAL with that id and nothing of what is inside. A request is parsed here, so that one
+that cannot be is refused like any other (gRPC itself would answer UNKNOWN).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import inspect
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, NoReturn
 
 import grpc
@@ -19,6 +21,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from rekam_runtime.errors import RekamError
+from rekam_runtime.rpc.parsing import parsed
 from rekam_runtime.rpc.status import abort_with
 from rekam_runtime.telemetry import LATENCY_BUCKETS_S
 
@@ -28,6 +31,7 @@ seconds = Histogram("rekam_rpc_seconds", "Time to the end of a call", ["method"]
 
 Translate = Callable[[Exception], RekamError | None]
 _Context = grpc.aio.ServicerContext[Any, Any]
+_Parse = Callable[[Any], Any]
 _log = structlog.get_logger(__name__)
 
 
@@ -55,18 +59,23 @@ class AnswersErrors(grpc.aio.ServerInterceptor):
         attribute, build = kinds[handler.request_streaming, handler.response_streaming]
         call = getattr(handler, attribute)
         wrap = self._generator if inspect.isasyncgenfunction(call) else self._call
+        parse, parsed_by_grpc = handler.request_deserializer, None
+        if parse is None or handler.request_streaming:  # parsed by the handler, or by gRPC
+            parse, parsed_by_grpc = _as_it_is, parse
         wrapped: grpc.RpcMethodHandler[Any, Any] = build(
-            wrap(method, call),
-            request_deserializer=handler.request_deserializer,
+            wrap(method, call, parse),
+            request_deserializer=parsed_by_grpc,
             response_serializer=handler.response_serializer,
         )
         return wrapped
 
-    def _call(self, method: str, call: Callable[[Any, _Context], Awaitable[Any]]) -> Callable[..., Any]:
+    def _call(
+        self, method: str, call: Callable[[Any, _Context], Awaitable[Any]], parse: _Parse
+    ) -> Callable[..., Any]:
         async def answer(request: Any, context: _Context) -> Any:
             with _Measured(method, context):
                 try:
-                    return await call(request, context)
+                    return await call(parsed(parse, request), context)
                 except grpc.aio.AbortError:
                     raise
                 except Exception as error:  # noqa: BLE001  # the last place that can answer
@@ -74,19 +83,19 @@ class AnswersErrors(grpc.aio.ServerInterceptor):
 
         return answer
 
-    def _generator(self, method: str, call: Callable[[Any, _Context], Any]) -> Callable[..., Any]:
+    def _generator(
+        self, method: str, call: Callable[[Any, _Context], Any], parse: _Parse
+    ) -> Callable[..., Any]:
         async def answers(request: Any, context: _Context) -> AsyncIterator[Any]:
-            generator = call(request, context)
             with _Measured(method, context):
                 try:
-                    async for response in generator:
-                        yield response
+                    async with aclosing(call(parsed(parse, request), context)) as responses:
+                        async for response in responses:
+                            yield response
                 except grpc.aio.AbortError:
                     raise
                 except Exception as error:  # noqa: BLE001  # the last place that can answer
                     await self._abort(method, context, error)
-                finally:
-                    await generator.aclose()
 
         return answers
 
@@ -99,6 +108,10 @@ class AnswersErrors(grpc.aio.ServerInterceptor):
         await context.abort(
             grpc.StatusCode.INTERNAL, f"internal error {fault_id}; the server's log says more"
         )
+
+
+def _as_it_is(request: Any) -> Any:
+    return request
 
 
 class _Measured:

@@ -166,3 +166,21 @@ async def test_a_call_beyond_the_bound_is_told_to_come_later(echo: Echo) -> None
                 break
             except grpc.aio.AioRpcError:
                 assert asyncio.get_running_loop().time() < deadline
+
+
+async def test_a_request_that_cannot_be_read_is_refused() -> None:
+    async def answer(request: object, context: object) -> bytes:
+        return b""
+
+    def register(server: grpc.aio.Server) -> None:
+        parsed: Any = grpc.unary_unary_rpc_method_handler(
+            answer, request_deserializer=health_pb2.HealthCheckRequest.FromString
+        )
+        server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler(SERVICE.full_name, {"GetHistory": parsed})]
+        )
+
+    async with serving(register) as client:
+        error = await failure(call(client, UNARY, b"\x0a\x01\xff"))
+        assert error.code() == Code.INVALID_ARGUMENT
+        assert "cannot be read" in (error.details() or "")
