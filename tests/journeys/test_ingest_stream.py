@@ -350,3 +350,15 @@ def test_nothing_but_a_heartbeat_may_have_id_0(stream: IngestStream) -> None:
     with pytest.raises(grpc.RpcError) as ended:
         stream.send_raw(ingest_pb2.IngestRequest(id=0, text=text(1, ["x"])))
     assert ended.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("change", [{"run_id": "0" * 32}, {"run_id": "x"}, {"writer": "a b"}])
+def test_frames_behind_a_refused_handle_do_not_fall_to_the_run_it_named_before(
+    channel: grpc.Channel, run_id: str, stream: IngestStream, change: dict[str, str]
+) -> None:
+    opened = {"handle": 0, "run_id": run_id, "writer": "test", "next_sequence": 1} | change
+    assert stream.send(open_run=ingest_pb2.OpenRun(**opened)) is not None  # type: ignore[arg-type]
+    refusal = stream.send(frame=frame(1, LOSS, steps=[0], values=[1.0]))
+    assert refusal is not None
+    assert refusal.field == "frame.run"
+    assert not history(channel, run_id).values

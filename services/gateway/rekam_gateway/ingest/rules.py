@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rekam_proto.ingest.v1 import ingest_pb2
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from rekam_proto.ingest.v1 import ingest_pb2, views_pb2
 from rekam_runtime import names
 from rekam_runtime.errors import Invalid
 
@@ -19,11 +21,19 @@ MAX_LINES = 65_536
 MAX_INTERVAL_MS = 86_400_000
 MAX_HANDLE = 65_535
 WORD = 8  # bytes of a step, a time or a value
+# Numbers of the fields that a view reads as bytes.
+_RAW = {
+    view: frozenset(field.number for field in view.DESCRIPTOR.fields if field.type == field.TYPE_BYTES)
+    for view in (views_pb2.FrameView, views_pb2.TextView)
+}
+
+
+def check_handle(handle: int) -> None:
+    if handle > MAX_HANDLE:
+        raise Invalid(f"a handle is at most {MAX_HANDLE}, got {handle}", field="open_run.handle")
 
 
 def check_open_run(open_run: ingest_pb2.OpenRun) -> None:
-    if open_run.handle > MAX_HANDLE:
-        raise Invalid(f"a handle is at most {MAX_HANDLE}, got {open_run.handle}", field="open_run.handle")
     if fault := names.hex_id_fault(open_run.run_id):
         raise Invalid(fault, field="open_run.run_id")
     if fault := names.writer_fault(open_run.writer):
@@ -53,6 +63,24 @@ def check_key_set(key_set: ingest_pb2.KeySet) -> None:
         raise Invalid(f"key {keys[index]!r} stands twice in the set", field=f"key_set.keys[{index}]")
     if key_set.hash != names.key_set_hash(keys):
         raise Invalid("the hash is not that of the keys", field="key_set.hash")
+
+
+def check_encoding(
+    request: views_pb2.IngestRequestView, body: views_pb2.FrameView | views_pb2.TextView, received: int
+) -> None:
+    """Arrays that a view reads as bytes stand in their message once, packed.
+
+    Of an array in two parts a view keeps the second only, and is shorter than what was
+    received; numbers that are not packed are fields unknown to it.
+
+    received: bytes of the whole request.
+    """
+    unknown = UnknownFieldSet(body)
+    unpacked = any(unknown[place].field_number in _RAW[type(body)] for place in range(len(unknown)))
+    if request.ByteSize() == received and not unpacked:
+        return
+    name = request.WhichOneof("body") or ""
+    raise Invalid(f"each field of a {name} stands in it once, and its numbers are packed", field=name)
 
 
 def check_frame(steps: bytes, times_us: bytes, values: bytes, columns: int, size: int) -> int:

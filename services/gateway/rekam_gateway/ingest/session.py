@@ -30,14 +30,13 @@ HEARTBEAT_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Run:
-    """An opened run, or why it could not be opened."""
+    """An opened run."""
 
     run_id: bytes
     shard: int
     writer: str
     rank: int | None
     next_sequence: int
-    refused: Refused | None = None
     heartbeat: asyncio.Future[None] | None = None  # the last one, on its way or stored
     heartbeat_at: float = 0.0
 
@@ -54,6 +53,7 @@ class _Pending:
     """A request that is not answered yet, in the order of arrival."""
 
     id: int
+    received: int  # bytes of it
     stored: asyncio.Future[None] | None = None
     refusal: ingest_pb2.Refusal | None = None
     size: int = 0
@@ -74,7 +74,7 @@ class Session:
         self._budget = budget
         self._window = ByteBudget(WINDOW_BYTES)
         self._records = asyncio.Semaphore(WINDOW_RECORDS)
-        self._runs: dict[int, _Run] = {}
+        self._runs: dict[int, _Run | Refused] = {}  # by handle; or why it was not opened
         self._key_sets: dict[bytes, _KeySet] = {}
         self._pending: deque[_Pending] = deque()
         self._arrived = asyncio.Event()
@@ -159,7 +159,7 @@ class Session:
             if request.id == 0:
                 self._heartbeat(request.heartbeat)
                 return
-            pending = _Pending(request.id)
+            pending = _Pending(request.id, len(data))
             await self._handle(request, pending)
         except Refused as error:
             if pending is None:
@@ -189,9 +189,9 @@ class Session:
     async def _handle(self, request: views_pb2.IngestRequestView, pending: _Pending) -> None:
         match request.WhichOneof("body"):
             case "frame":
-                await self._frame(request.frame, pending)
+                await self._frame(request, pending)
             case "text":
-                await self._text(request.text, pending)
+                await self._text(request, pending)
             case "key_set":
                 self._key_set(request.key_set)
             case "open_run":
@@ -204,26 +204,30 @@ class Session:
                 await self._tracking.apply(request, control)
 
     async def _open_run(self, open_run: ingest_pb2.OpenRun) -> None:
+        rules.check_handle(open_run.handle)
+        try:
+            self._runs[open_run.handle] = await self._opened(open_run)
+        except Refused as refused:
+            # What comes behind is meant for this run, not for one that the handle named before.
+            self._runs[open_run.handle] = refused
+            raise
+
+    async def _opened(self, open_run: ingest_pb2.OpenRun) -> _Run:
         rules.check_open_run(open_run)
         run_id = bytes.fromhex(open_run.run_id)
-        run = _Run(
+        state = await self._tracking.run_state(open_run.run_id)
+        if state.lifecycle == read_pb2.LIFECYCLE_DELETED:
+            raise FailedPrecondition(
+                f"The run {open_run.run_id} must be in the 'active' state. Current state is deleted.",
+                field="open_run.run_id",
+            )
+        return _Run(
             run_id=run_id,
             shard=shard_of(run_id, len(self._publishers)),
             writer=open_run.writer,
             rank=open_run.rank if open_run.HasField("rank") else None,
             next_sequence=open_run.next_sequence,
         )
-        self._runs[open_run.handle] = run
-        try:
-            state = await self._tracking.run_state(open_run.run_id)
-            if state.lifecycle == read_pb2.LIFECYCLE_DELETED:
-                raise FailedPrecondition(
-                    f"The run {open_run.run_id} must be in the 'active' state. Current state is deleted.",
-                    field="open_run.run_id",
-                )
-        except Refused as refused:
-            run.refused = refused
-            raise
 
     def _key_set(self, key_set: ingest_pb2.KeySet) -> None:
         rules.check_key_set(key_set)
@@ -235,9 +239,11 @@ class Session:
             serialized(views_pb2.PointRecordView(key_set=key_set)), len(key_set.keys), set()
         )
 
-    async def _frame(self, frame: views_pb2.FrameView, pending: _Pending) -> None:
+    async def _frame(self, request: views_pb2.IngestRequestView, pending: _Pending) -> None:
+        frame = request.frame
         run = self._run(frame.run, "frame.run")
         self._check_sequence(run, frame.sequence, "frame.sequence")
+        rules.check_encoding(request, frame, pending.received)
         key_set = self._key_sets.get(frame.key_set)
         if key_set is None:
             raise NotFound(
@@ -266,9 +272,11 @@ class Session:
         telemetry.frames.inc()
         telemetry.points.inc(rows * key_set.columns)
 
-    async def _text(self, text: views_pb2.TextView, pending: _Pending) -> None:
+    async def _text(self, request: views_pb2.IngestRequestView, pending: _Pending) -> None:
+        text = request.text
         run = self._run(text.run, "text.run")
         self._check_sequence(run, text.sequence, "text.sequence")
+        rules.check_encoding(request, text, pending.received)
         times_us, lines, size = text.times_us, text.lines, text.ByteSize()
         rules.check_text(text.stream, times_us, lines, size)
         await self._hold(size, pending)
@@ -288,7 +296,7 @@ class Session:
     def _heartbeat(self, heartbeat: ingest_pb2.Heartbeat) -> None:
         """Pass on that a writer is alive; nobody waits for it, so there is at most one on its way."""
         run, now = self._runs.get(heartbeat.run), asyncio.get_running_loop().time()
-        if run is None or run.refused is not None or not rules.is_interval(heartbeat.interval_ms):
+        if run is None or isinstance(run, Refused) or not rules.is_interval(heartbeat.interval_ms):
             return
         last = run.heartbeat
         if last is not None and (not last.done() or now - run.heartbeat_at < HEARTBEAT_SECONDS):
@@ -306,8 +314,8 @@ class Session:
         run = self._runs.get(handle)
         if run is None:
             raise Invalid(f"no run is open under handle {handle}", field=field)
-        if run.refused is not None:
-            raise type(run.refused)(run.refused.message, field=field)
+        if isinstance(run, Refused):
+            raise type(run)(run.message, field=field)
         return run
 
     async def _hold(self, size: int, pending: _Pending) -> None:
