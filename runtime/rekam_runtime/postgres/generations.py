@@ -7,6 +7,7 @@ while another becomes active stays wholly in the old one, which is kept for some
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from rekam_runtime.errors import FailedPrecondition
 from rekam_runtime.postgres.pool import Connection, Pool, acquire
 from rekam_runtime.postgres.statements import Statements
 
+_EXTENSION = re.compile(r"^CREATE EXTENSION IF NOT EXISTS (\w+);$", re.MULTILINE)
 _statements = Statements.load("rekam_runtime.postgres", "generations.sql")
 
 
@@ -67,10 +69,13 @@ async def move_out_of_public(connection: Connection) -> None:
         await connection.execute(_statements.move_into_first)
 
 
-async def move_extensions(connection: Connection, number: int) -> None:
-    """Extensions that were made in a generation to public, where all find them."""
-    for row in await connection.fetch(_statements.extensions_in, schema_of(number)):
-        await connection.execute(f"ALTER EXTENSION {row[0]} SET SCHEMA public")
+async def add_extensions(connection: Connection, sql: str) -> None:
+    """What a migration asks for, made in public, where all generations find it.
+
+    Before the migration does: only a superuser could move it there afterwards.
+    """
+    for name in _EXTENSION.findall(sql):
+        await connection.execute(f"CREATE EXTENSION IF NOT EXISTS {name} SCHEMA public")
 
 
 async def see_by_default(connection: Connection, number: int) -> None:

@@ -26,9 +26,6 @@ BEGIN
 END
 $$;
 
--- name: extensions_in
-SELECT quote_ident(extname) FROM pg_extension WHERE extnamespace = $1::text::regnamespace;
-
 -- name: add_first
 INSERT INTO public.projection_generation (number, state, activated_at)
 SELECT 1, 'active', now() WHERE NOT EXISTS (SELECT FROM public.projection_generation)

@@ -75,7 +75,6 @@ async def migrate_generation(connection: Connection, number: int, package: str) 
     ]
     for migration in missing:
         await _apply(connection, migration)
-    await generations.move_extensions(connection, number)
     return [migration.name for migration in missing]
 
 
@@ -125,6 +124,7 @@ async def _missing(connection: Connection, source: str, all_known: list[Migratio
 async def _apply(connection: Connection, migration: Migration) -> None:
     try:
         async with connection.transaction():
+            await generations.add_extensions(connection, migration.sql)
             await connection.execute(migration.sql)
             await connection.execute(
                 _statements.record, migration.source, migration.number, migration.name, migration.checksum
