@@ -27,7 +27,7 @@ from rekam_runtime.projection.batching import BatchLimits, Nudges, next_batch
 
 _LAG_EVERY_S = 2.0
 _FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 0.5
 
 _log = structlog.get_logger(__name__)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
@@ -40,10 +40,10 @@ async def project(settings: ProjectSettings, stop: asyncio.Event) -> None:
     async with (
         wiring.projecting(settings) as role,
         OpsServer(settings.ops_listen, role.readiness, role.reset if settings.local else None),
-        _at_work(role.work) as tasks,
+        _at_work(role) as work,
     ):
         logger.info("projecting")
-        await until(stop, *tasks)
+        await until(stop, work)
         logger.info("stopping")
 
 
@@ -55,13 +55,11 @@ async def migrate(settings: MigrateSettings) -> None:
 
 
 @asynccontextmanager
-async def _at_work(
-    work: Mapping[str, Coroutine[None, None, None]],
-) -> AsyncIterator[list[asyncio.Task[None]]]:
-    tasks = [asyncio.create_task(one, name=name) for name, one in work.items()]
+async def _at_work(role: wiring.Role) -> AsyncIterator[asyncio.Task[None]]:
+    assert role.work is not None
+    task = asyncio.create_task(role.work, name="projecting")
     try:
-        yield tasks
+        yield task
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        task.cancel()
+        await asyncio.wait([task])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.port import EventLog
 from rekam_runtime.eventlog.shards import points_stream, points_streams
 from rekam_runtime.postgres import Pool, connect_pool
-from rekam_runtime.projection import FreshReads, Projector, quarantine_stream
+from rekam_runtime.projection import FreshReads, Projector, Replica, quarantine_stream
+from rekam_runtime.projection.leases import Work
 from rekam_runtime.rpc.server import Service
 from rekam_tracking import control, emptying, events
 from rekam_tracking.experiments.catalog import Experiments
@@ -36,20 +38,20 @@ class Role:
 
     readiness: what is not ready, as text.
     reset: forgets everything, after the log was emptied.
-    work: what goes on until the process stops, by name.
+    work: goes on until the process stops.
     """
 
     readiness: Callable[[], Awaitable[list[str]]]
     reset: Callable[[], Awaitable[None]]
     services: list[Service] = field(default_factory=list)
-    work: dict[str, Coroutine[None, None, None]] = field(default_factory=dict)
+    work: Coroutine[None, None, None] | None = None
 
 
 @asynccontextmanager
 async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
     """Commands, decided against the log, and queries of the projection."""
     async with (
-        _connected(settings, "serve", _SERVE_CONNECTIONS) as (log, pool),
+        _connected(settings, _name("serve"), _SERVE_CONNECTIONS) as (log, pool),
         FreshReads(log, pool) as fresh,
     ):
         reads = Reads(pool, fresh, points_shards=settings.points_shards, deadline_s=settings.read_deadline_s)
@@ -90,9 +92,10 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
 
 @asynccontextmanager
 async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
-    """The control stream and the points streams into Postgres."""
+    """The control stream and the points streams into Postgres; replicas share the work."""
     connections = _PROJECT_CONNECTIONS + settings.points_shards
-    async with _connected(settings, "project", connections) as (log, pool):
+    replica = Replica(_name("project"))
+    async with _connected(settings, replica.application_name, connections) as (log, pool):
         # One for each stream: what one remembers of an open transaction is nothing to the others.
         points = {points_stream(shard): PointsProjection() for shard in range(settings.points_shards)}
         projectors = {
@@ -113,8 +116,12 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
         }
 
         async def readiness() -> list[str]:
-            idle = [name for name, projector in projectors.items() if not projector.running]
-            return [*_log_faults(log), *(f"{name} is not projected" for name in idle)]
+            idle = [name for name in sorted(replica.held & projectors.keys()) if not projectors[name].running]
+            return [
+                *_log_faults(log),
+                *([] if replica.attending else ["the leases cannot be renewed"]),
+                *(f"{name} is not projected" for name in idle),
+            ]
 
         async def reset() -> None:
             await emptying.empty(pool, log, projectors)
@@ -124,22 +131,18 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
         def busy_s() -> float:
             return sum(projection.busy_s for projection in points.values())
 
-        yield Role(
-            readiness,
-            reset,
-            work={
-                **{f"projector of {name}": projector.run() for name, projector in projectors.items()},
-                "upkeep of metrics": upkeep.keep_up(pool, busy_s),
-            },
-        )
+        work: dict[str, Work] = {name: projector.run for name, projector in projectors.items()}
+        # Beside a projector of points: it stays out of the way of what it sees.
+        first = points_stream(0)
+        work[first] = lambda: _together(projectors[first].run(), upkeep.keep_up(pool, busy_s))
+        yield Role(readiness, reset, work=replica.share(pool, work))
 
 
 @asynccontextmanager
 async def _connected(
-    settings: ProjectSettings, role: str, connections: int
+    settings: ProjectSettings, name: str, connections: int
 ) -> AsyncIterator[tuple[JetStreamLog, Pool]]:
     """The log, with every stream of the service there, and the database."""
-    name = f"rekam {events.SERVICE} {role}"
     log = await JetStreamLog.connect(settings.nats_url.reveal(), name)
     try:
         await _ensure_streams(log, settings)
@@ -150,6 +153,23 @@ async def _connected(
             await pool.close()
     finally:
         await log.close()
+
+
+async def _together(*work: Coroutine[None, None, None]) -> None:
+    """Until one ends, or fails."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def _name(role: str) -> str:
+    return f"rekam {events.SERVICE} {role}"
 
 
 async def _ensure_streams(log: EventLog, settings: ProjectSettings) -> None:

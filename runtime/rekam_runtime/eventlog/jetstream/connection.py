@@ -202,4 +202,4 @@ async def persistently(call: Callable[[], Awaitable[_T]], try_for_s: float = TRY
             if loop.time() + pause_s > deadline:
                 raise
         await asyncio.sleep(pause_s)
-        pause_s = min(pause_s * 2, 1.0)
+        pause_s = min(pause_s * 2, 0.4)
