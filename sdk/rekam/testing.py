@@ -54,11 +54,17 @@ class LocalStack:
     data: Path | None = None
     pid: int | None = None
     _used: bool = field(default=False, repr=False)
+    _said: IO[bytes] | None = field(default=None, repr=False)
 
     @property
     def grpc(self) -> str:
         """HOST:PORT of the gRPC door."""
         return self.tracking_uri.removeprefix("grpc://")
+
+    @property
+    def said(self) -> str:
+        """What `rekam up` has told on stderr so far; empty when it was running already."""
+        return _text(self._said) if self._said is not None else ""
 
     def reset(self) -> None:
         """Empty it: no runs, metrics, artifacts; only the Default experiment."""
@@ -116,12 +122,12 @@ def _ready(process: subprocess.Popen[bytes], data: Path, said: IO[bytes]) -> Loc
         process.wait(_STOP_S)
         raise StackFailed(f"`rekam up` ended with code {process.returncode}:\n{_text(said)}")
     addresses = dict(word.split("=", 1) for word in line.split()[1:])
-    return LocalStack(f"grpc://{addresses['grpc']}", addresses["http"], data, process.pid)
+    return LocalStack(f"grpc://{addresses['grpc']}", addresses["http"], data, process.pid, _said=said)
 
 
 def _text(said: IO[bytes]) -> str:
-    said.seek(0)
-    return said.read().decode(errors="replace")
+    # Not by its position, which the process that writes to it shares.
+    return os.pread(said.fileno(), 1 << 20, 0).decode(errors="replace")
 
 
 @pytest.fixture(scope="session")

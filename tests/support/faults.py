@@ -40,9 +40,12 @@ class Faults:
 
     def kill(self, *names: str) -> None:
         """`kill -9`; the supervisor starts them again."""
+        self.send(signal.SIGKILL, *names)
+
+    def send(self, number: signal.Signals, *names: str) -> None:
         pids = self.pids()
         for name in names:
-            os.kill(pids[name], signal.SIGKILL)
+            os.kill(pids[name], number)
 
     @contextmanager
     def frozen(self, *names: str) -> Iterator[None]:

@@ -26,7 +26,7 @@ _LOG_LIMIT = 8 << 20
 _FIRST_DELAY_S = 0.2
 _LAST_DELAY_S = 10.0
 # A child that ran this long starts again with the first delay.
-_HEALTHY_S = 30.0
+_HEALTHY_S = 5.0
 # Deaths before the first "ready" after which the start is given up. More than one, for
 # Postgres refuses to start for a moment while children of a killed one still exit.
 _START_DEATHS = 4

@@ -42,6 +42,9 @@ class Nats:
             "routes": [self._url(other) for other in others],
             # Clients are given every address; they need not hear of them.
             "no_advertise": True,
+            # A node that stands still is noticed within 3 s, not 90.
+            "ping_interval": "1s",
+            "ping_max": 2,
         }
 
     def command(self) -> Command:

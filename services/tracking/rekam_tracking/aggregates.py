@@ -77,6 +77,8 @@ class Aggregate(Generic[StateT]):
         """
         if self._next_reading is None:
             self._next_reading = asyncio.create_task(self._read_after(self._reading))
+            # Those who wait may all have given up by the time it fails.
+            self._next_reading.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.shield(self._next_reading)
 
     async def _read_after(self, before: asyncio.Task[None] | None) -> None:

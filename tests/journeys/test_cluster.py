@@ -1,0 +1,49 @@
+"""A log on three servers: its leader dies, or is cut off; nothing is lost, nothing doubled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rekam.testing import LocalStack, running_stack
+from tests.support.faults import Faults
+from tests.support.fleet import logging_fleet
+from tests.support.log_audit import leader_of
+
+POINTS = "REKAM_POINTS_0"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    data = tmp_path_factory.mktemp("cluster")
+    with running_stack(data, arguments=("--replicas", "2", "--nats-nodes", "3")) as stack:
+        yield stack
+
+
+def test_the_leader_killed(cluster: LocalStack, tmp_path: Path) -> None:
+    faults = Faults(cluster)
+    with logging_fleet(cluster, tmp_path) as fleet:
+        fleet.caught_up()
+        before = faults.pids()
+        leader = asyncio.run(leader_of(faults, POINTS))
+        faults.kill(leader)
+        fleet.caught_up()
+        faults.all_ready({leader: before[leader]})
+    assert fleet.check() > 0
+
+
+def test_the_leader_cut_off(cluster: LocalStack, tmp_path: Path) -> None:
+    faults = Faults(cluster)
+    with logging_fleet(cluster, tmp_path) as fleet:
+        fleet.caught_up()
+        leader = asyncio.run(leader_of(faults, POINTS))
+        with faults.frozen(leader):
+            fleet.caught_up()
+            assert asyncio.run(leader_of(faults, POINTS)) != leader
+        # It goes on where it stood still, and learns that it leads no longer.
+        faults.all_ready()
+        fleet.caught_up()
+    assert fleet.check() > 0
