@@ -76,16 +76,59 @@ def stored(frame: SentFrame) -> views_pb2.StoredFrameView:
     )
 
 
+@dataclass(frozen=True)
+class SentText:
+    """lines: each with its time in microseconds."""
+
+    run_id: str
+    sequence: int
+    lines: tuple[tuple[int, str], ...]
+    stream: str = "stdout"
+    writer: str = "w"
+    rank: int | None = None
+
+
+def stored_text(text: SentText) -> views_pb2.PointRecordView:
+    return views_pb2.PointRecordView(
+        text=views_pb2.StoredTextView(
+            run_id=bytes.fromhex(text.run_id),
+            sequence=text.sequence,
+            stream=text.stream,
+            times_us=np.array([time_us for time_us, _ in text.lines], "<i8").tobytes(),
+            lines=[line for _, line in text.lines],
+            writer=text.writer,
+            rank=text.rank,
+        )
+    )
+
+
+def heartbeat(
+    run_id: str, writer: str = "w", rank: int | None = None, interval_ms: int = 15_000
+) -> views_pb2.PointRecordView:
+    seen = points_pb2.WriterSeen(
+        run_id=bytes.fromhex(run_id), interval_ms=interval_ms, writer=writer, rank=rank
+    )
+    return views_pb2.PointRecordView(seen=seen)
+
+
 def record(
-    frames: Iterable[views_pb2.StoredFrameView], key_sets: Iterable[Sequence[str]] = (), position: int = 1
+    frames: Iterable[views_pb2.StoredFrameView],
+    key_sets: Iterable[Sequence[str]] = (),
+    position: int = 1,
+    *,
+    others: Iterable[views_pb2.PointRecordView] = (),
+    time_us: int | None = None,
 ) -> Record:
-    """A PointsAppended as a gateway appends it."""
+    """A PointsAppended as a gateway appends it; others: texts and heartbeats; time_us: its clock."""
     announced = [
         views_pb2.PointRecordView(key_set=ingest_pb2.KeySet(hash=key_set_hash(keys), keys=keys))
         for keys in key_sets
     ]
     sent = [views_pb2.PointRecordView(frame=frame) for frame in frames]
-    envelope = wrap(views_pb2.PointsAppendedView(records=[*announced, *sent]), aggregate="", actor="test")
+    event = views_pb2.PointsAppendedView(records=[*announced, *sent, *others])
+    envelope = wrap(event, aggregate="", actor="test")
+    if time_us is not None:
+        envelope.time_us = time_us
     envelope.type = type_name(points_pb2.PointsAppended)
     return Record(position, "rekam.points.0", envelope.SerializeToString())
 

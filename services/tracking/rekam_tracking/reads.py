@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from rekam_proto.tracking.v1 import read_pb2
-from rekam_runtime.errors import Invalid
+from rekam_runtime.errors import Invalid, NotFound
 from rekam_runtime.eventlog.shards import points_stream, shard_of
-from rekam_runtime.postgres import Connection, Pool, acquire, pinned
+from rekam_runtime.postgres import Connection, Pool, Statements, acquire, pinned
 from rekam_runtime.projection import FreshReads
+from rekam_tracking import rules
 from rekam_tracking.events import STREAM
 from rekam_tracking.requests import Context
+
+_statements = Statements.load("rekam_tracking", "reads.sql")
 
 
 class Reads:
@@ -58,3 +61,20 @@ class Reads:
                 if await self._fresh.holds(connection, targets):
                     yield connection
                     return
+
+    @asynccontextmanager
+    async def of_runs(
+        self, run_ids: Sequence[str], field: str, consistency: read_pb2.Consistency, context: Context
+    ) -> AsyncIterator[Connection]:
+        """A connection for one query over what the points streams say of these runs.
+
+        field: of the request. Raises Invalid for what is no run's id, NotFound for a run that
+        does not exist.
+        """
+        for index, run_id in enumerate(run_ids):
+            rules.run_id(run_id, field if field == "run_id" else f"{field}[{index}]")
+        async with self.connection(consistency, context, self.points_of(run_ids)) as connection:
+            missing = await connection.fetchval(_statements.missing_run, run_ids)
+            if missing is not None:
+                raise NotFound(f"Run with id={missing.hex} not found", field=field)
+            yield connection

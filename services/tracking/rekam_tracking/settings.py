@@ -20,6 +20,8 @@ class ProjectSettings(MigrateSettings):
     ops_listen: HostPort = setting("REKAM_OPS_LISTEN", default=HostPort("127.0.0.1", 0))
     points_shards: int = setting("REKAM_POINTS_SHARDS", default=1, at_least=1, at_most=1024)
     stream_replicas: int = setting("REKAM_STREAM_REPLICAS", default=1, at_least=1, at_most=5)
+    # A run whose writers sent heartbeats and are silent for longer has crashed.
+    crashed_after_s: float = setting("REKAM_CRASHED_AFTER_S", default=60.0, at_least=1, at_most=86_400)
     # A local stack can be emptied; set by `rekam up` alone.
     local: bool = setting("REKAM_LOCAL", default=False)
 

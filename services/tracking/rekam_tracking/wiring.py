@@ -26,6 +26,8 @@ from rekam_tracking.reads import Reads
 from rekam_tracking.runs.ledger import Runs
 from rekam_tracking.runs.rpc import RunServicer
 from rekam_tracking.settings import ProjectSettings, ServeSettings
+from rekam_tracking.texts.rpc import SERVICE as TEXT_SERVICE
+from rekam_tracking.texts.rpc import TextServicer
 
 _MB = 1024 * 1024
 _SERVE_CONNECTIONS = 8
@@ -84,7 +86,13 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
                 ),
                 Service(
                     METRIC_SERVICE,
-                    lambda server: server.add_generic_rpc_handlers((MetricServicer(reads).handler(),)),
+                    lambda server: server.add_generic_rpc_handlers(
+                        (MetricServicer(reads, settings.crashed_after_s).handler(),)
+                    ),
+                ),
+                Service(
+                    TEXT_SERVICE,
+                    lambda server: server.add_generic_rpc_handlers((TextServicer(reads).handler(),)),
                 ),
             ],
         )

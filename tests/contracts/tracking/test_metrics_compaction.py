@@ -159,9 +159,10 @@ async def test_charts_do_not_change(store: MetricStore) -> None:
         ]
         async with store.reading() as connection:
             return [
-                await charts.buckets_of(connection, run_id, key, request)
+                series
                 for request in requests
                 for key in ("loss", "even")
+                async for series in charts.buckets_of(connection, run_id, key, request)
             ]
 
     before = [one.SerializeToString(deterministic=True) for one in await drawn()]

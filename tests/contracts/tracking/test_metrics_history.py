@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rekam_proto.tracking.v1 import metric_pb2
-from rekam_runtime.errors import Invalid, NotFound
+from rekam_runtime.errors import Invalid
 from rekam_tracking.metrics import query, upkeep
 from tests.support.metrics import (
     MetricStore,
@@ -190,12 +190,3 @@ async def test_a_long_series_is_read_in_parts_that_overlap(store: MetricStore) -
     for frame in narrow:
         await store.apply(frame)
     assert await store.series(run_id, "a", load_rows=100) == expected([wide, *narrow], run_id, "a")
-
-
-async def test_a_missing_run_is_named(store: MetricStore) -> None:
-    run_id = await store.new_run()
-    async with store.reading() as connection:
-        await query.check_runs(connection, [run_id], "run_ids")
-        with pytest.raises(NotFound, match="f" * 32) as refused:
-            await query.check_runs(connection, [run_id, "f" * 32], "run_ids")
-    assert refused.value.field == "run_ids"

@@ -45,7 +45,7 @@ def rows(first: int, number: int, columns: int = 2) -> tuple[Row, ...]:
 
 async def completeness(store: MetricStore, run_id: str) -> list[metric_pb2.WriterCompleteness]:
     async with store.reading() as connection:
-        return list((await query.completeness(connection, run_id)).writers)
+        return list((await query.completeness(connection, run_id, 60)).writers)
 
 
 async def points_of(store: MetricStore, run_id: str) -> dict[str, int]:

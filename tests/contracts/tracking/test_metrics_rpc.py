@@ -60,7 +60,7 @@ async def served(database_url: str) -> AsyncIterator[Served]:
                 rolled_back=store.projection.forget,
             ),
         ]
-        servicer = MetricServicer(Reads(store.pool, fresh, points_shards=1, deadline_s=10))
+        servicer = MetricServicer(Reads(store.pool, fresh, points_shards=1, deadline_s=10), 60)
         service = Service(SERVICE, lambda server: server.add_generic_rpc_handlers((servicer.handler(),)))
         tasks = [asyncio.create_task(projector.run()) for projector in projectors]
         async with (
@@ -202,6 +202,7 @@ async def test_a_run_that_does_not_exist_is_not_found(served: Served) -> None:
         ("StreamHistory", m.StreamHistoryRequest(run_ids=[NOBODY], keys=["k"])),
         ("GetBuckets", m.GetBucketsRequest(run_ids=[NOBODY], keys=["k"], buckets=1)),
         ("GetCompleteness", m.GetCompletenessRequest(run_id=NOBODY)),
+        ("ListRanks", m.ListRanksRequest(run_id=NOBODY)),
     ):
         error = await call(served, method, request)
         assert error.code() == grpc.StatusCode.NOT_FOUND, method

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from uuid import UUID
@@ -12,9 +12,10 @@ import numpy as np
 from rekam_proto.tracking.v1 import metric_pb2
 from rekam_runtime.postgres import Connection
 from rekam_tracking.metrics.buckets import Buckets, Cut
-from rekam_tracking.metrics.points import INT64_MAX, INT64_MIN, Bounds
-from rekam_tracking.metrics.ranges import ends_of
-from rekam_tracking.metrics.series import Chunk, chunks_of, in_parts, load
+from rekam_tracking.metrics.points import Bounds
+from rekam_tracking.metrics.series import Chunk, by_rank, chunks_of, in_parts, load
+from rekam_tracking.ranges import INT64_MAX, INT64_MIN, ends_of
+from rekam_tracking.ranks import rank_of, writers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,28 @@ class _Scale:
 
 async def buckets_of(
     connection: Connection, run_id: str, key: str, request: metric_pb2.GetBucketsRequest
+) -> AsyncIterator[metric_pb2.SeriesBuckets]:
+    """One series in buckets, or one for each rank."""
+    run = UUID(run_id)
+    bounds = Bounds(writers=await writers_of(connection, run, "", rank_of(request)))
+    chunks = await chunks_of(connection, run, key, bounds)
+    if not request.by_rank:
+        yield await _series(connection, run, key, chunks, request)
+        return
+    for rank, some in await by_rank(connection, run, chunks):
+        series = await _series(connection, run, key, some, request)
+        if rank is not None:
+            series.rank = rank
+        yield series
+
+
+async def _series(
+    connection: Connection,
+    run: UUID,
+    key: str,
+    chunks: Sequence[Chunk],
+    request: metric_pb2.GetBucketsRequest,
 ) -> metric_pb2.SeriesBuckets:
-    """One series in buckets."""
-    run, everything = UUID(run_id), Bounds()
-    chunks = await chunks_of(connection, run, key, everything)
     scale = _scale(chunks, request.axis)
     cut = _cut(scale, request)
     buckets = Buckets(cut)
@@ -45,7 +64,7 @@ async def buckets_of(
         points = await load(connection, run, some, steps=scale.by_step, times=times)
         x = points.steps if scale.by_step else points.times_us
         buckets.add(x, points.times_us, points.values)
-    return _answer(run_id, key, scale, cut, buckets)
+    return _answer(run.hex, key, scale, cut, buckets)
 
 
 def _scale(chunks: Sequence[Chunk], axis: metric_pb2.Axis) -> _Scale:

@@ -6,18 +6,13 @@ the points, not in the storage.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import struct
 from dataclasses import dataclass
 
 import numpy as np
 
 from rekam_proto.tracking.v1 import metric_pb2
-from rekam_runtime.errors import Invalid
+from rekam_tracking import tokens
 from rekam_tracking.metrics.points import Points, value_order
-
-_TOKEN = struct.Struct("<8sqqqq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +48,9 @@ def place_behind(page: Points, before: Place | None) -> Place:
 
 
 def encode(place: Place, request: metric_pb2.GetHistoryRequest) -> str:
-    packed = _TOKEN.pack(_digest(request), place.time_us, place.step, place.value, place.equal)
-    return base64.urlsafe_b64encode(packed).decode()
+    return tokens.encode(request, place.time_us, place.step, place.value, place.equal)
 
 
 def decode(request: metric_pb2.GetHistoryRequest) -> Place | None:
     """Where the request goes on; None at the beginning."""
-    if not request.page_token:
-        return None
-    try:
-        digest, *place = _TOKEN.unpack(base64.b64decode(request.page_token, b"-_", validate=True))
-    except (ValueError, struct.error):
-        raise Invalid("not a page token that was given out", field="page_token") from None
-    if digest != _digest(request):
-        raise Invalid("the page token belongs to another query", field="page_token")
-    return Place(*place)
-
-
-def _digest(request: metric_pb2.GetHistoryRequest) -> bytes:
-    """What must stay the same from page to page."""
-    query = metric_pb2.GetHistoryRequest()
-    query.CopyFrom(request)
-    for field in ("page_size", "page_token", "consistency"):
-        query.ClearField(field)
-    return hashlib.sha256(query.SerializeToString(deterministic=True)).digest()[:8]
+    return Place(*tokens.decode(request, request.page_token, 4)) if request.page_token else None

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rekam_tracking.metrics.chunks import STEP, VALUE, Float64s, Int64s
+from rekam_tracking.ranges import INT64_MAX, INT64_MIN
 
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 Index = slice | npt.NDArray[np.intp] | npt.NDArray[np.bool_]
 
 
@@ -70,13 +70,13 @@ def _ascends(first: Int64s, second: Int64s) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Which points are asked for; bounds are inclusive. writer: only of this one; empty: of all."""
+    """Which points are asked for; bounds are inclusive. writers: ids, None: of all."""
 
     step_from: int = INT64_MIN
     step_to: int = INT64_MAX
     time_from: int = INT64_MIN
     time_to: int = INT64_MAX
-    writer: str = ""
+    writers: Sequence[int] | None = None
 
     def cut(self, points: Points) -> Points:
         inside = np.ones(len(points), np.bool_)

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID
 
 from rekam_proto.tracking.v1 import metric_pb2
-from rekam_runtime.errors import NotFound
 from rekam_runtime.postgres import Connection, Statements
+from rekam_tracking.liveness import longest_silence_s
 from rekam_tracking.metrics import paging
-from rekam_tracking.metrics.points import NONE, Points, join
-from rekam_tracking.metrics.ranges import bounds_of
-from rekam_tracking.metrics.series import LOAD_ROWS, read_ordered
+from rekam_tracking.metrics.points import NONE, Bounds, Points, join
+from rekam_tracking.metrics.series import LOAD_ROWS, by_rank, chunks_of, read_chunks, read_ordered
+from rekam_tracking.ranges import closed
+from rekam_tracking.ranks import rank_of, writers_of
 from rekam_tracking.received import gaps
 
 BLOCK_POINTS = 65_536
 DEFAULT_PAGE = 10_000
 _statements = Statements.load("rekam_tracking.metrics", "query.sql")
-
-
-async def check_runs(connection: Connection, run_ids: Sequence[str], field: str) -> None:
-    """Raises NotFound when one of them does not exist."""
-    missing = await connection.fetchval(_statements.missing_run, run_ids)
-    if missing is not None:
-        raise NotFound(f"Run with id={missing.hex} not found", field=field)
 
 
 async def list_metrics(connection: Connection, run_id: str) -> metric_pb2.ListMetricsResponse:
@@ -39,7 +34,8 @@ async def history_page(
 ) -> metric_pb2.GetHistoryResponseView:
     size = request.page_size or DEFAULT_PAGE
     place = paging.decode(request)
-    bounds = bounds_of(request.steps, request.times_us, request.writer)
+    writers = await writers_of(connection, UUID(request.run_id), request.writer, rank_of(request))
+    bounds = Bounds(*closed(request.steps), *closed(request.times_us), writers)
     if place is not None:
         bounds = replace(bounds, time_from=max(bounds.time_from, place.time_us))
     page = NONE
@@ -59,17 +55,32 @@ async def history_page(
 async def stream_history(
     connection: Connection, request: metric_pb2.StreamHistoryRequest
 ) -> AsyncIterator[metric_pb2.HistoryBlockView]:
-    bounds = bounds_of(request.steps, request.times_us)
     for run_id in request.run_ids:
+        run = UUID(run_id)
+        writers = await writers_of(connection, run, "", rank_of(request))
+        bounds = Bounds(*closed(request.steps), *closed(request.times_us), writers)
         for key in request.keys:
-            async for part in read_ordered(connection, UUID(run_id), key, bounds):
-                for first in range(0, len(part), BLOCK_POINTS):
-                    block = part.at(slice(first, first + BLOCK_POINTS))
-                    yield metric_pb2.HistoryBlockView(run_id=run_id, key=key, points=_view(block))
+            chunks = await chunks_of(connection, run, key, bounds)
+            ranks = await by_rank(connection, run, chunks) if request.by_rank else [(None, chunks)]
+            for rank, some in ranks:
+                async for part in read_chunks(connection, run, some, bounds):
+                    for first in range(0, len(part), BLOCK_POINTS):
+                        points = _view(part.at(slice(first, first + BLOCK_POINTS)))
+                        yield metric_pb2.HistoryBlockView(run_id=run_id, key=key, points=points, rank=rank)
 
 
-async def completeness(connection: Connection, run_id: str) -> metric_pb2.GetCompletenessResponse:
+async def list_ranks(connection: Connection, run_id: str) -> metric_pb2.ListRanksResponse:
+    response = metric_pb2.ListRanksResponse()
+    for row in await connection.fetch(_statements.ranks, run_id):
+        response.ranks.add(**dict(row))
+    return response
+
+
+async def completeness(
+    connection: Connection, run_id: str, crashed_after_s: float
+) -> metric_pb2.GetCompletenessResponse:
     response = metric_pb2.GetCompletenessResponse()
+    now_us = time.time_ns() // 1000
     for row in await connection.fetch(_statements.writers, run_id):
         ranges = [(span.lower, span.upper) for span in row["received"]]
         response.writers.add(
@@ -79,8 +90,19 @@ async def completeness(connection: Connection, run_id: str) -> metric_pb2.GetCom
             greatest=ranges[-1][1] - 1 if ranges else 0,
             gaps=[metric_pb2.SequenceRange(first=first, last=end - 1) for first, end in gaps(ranges)],
             points=row["points"],
+            heard_us=row["heard_us"],
+            heartbeat_ms=row["heartbeat_ms"],
+            alive=_alive(row["heard_us"], row["heartbeat_ms"], now_us, crashed_after_s),
         )
     return response
+
+
+def _alive(
+    heard_us: int | None, heartbeat_ms: int | None, now_us: int, crashed_after_s: float
+) -> bool | None:
+    if heard_us is None or heartbeat_ms is None:
+        return None
+    return now_us - heard_us <= 1e6 * longest_silence_s(crashed_after_s, heartbeat_ms)
 
 
 def _view(points: Points) -> metric_pb2.PointsView:

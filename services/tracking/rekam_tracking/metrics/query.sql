@@ -1,8 +1,3 @@
--- name: missing_run
-SELECT run_id FROM unnest($1::uuid[]) AS asked (run_id)
-WHERE NOT EXISTS (SELECT FROM runs WHERE runs.run_id = asked.run_id)
-LIMIT 1
-
 -- name: list_metrics
 SELECT k.key, sum(r.rows)::bigint AS points
 FROM run_key_sets r
@@ -14,7 +9,7 @@ ORDER BY k.key
 
 -- name: chunks
 SELECT m.key_set_id, m.chunk_id, c.column_index - m.first_column AS place, m.rows,
-       m.step_min, m.step_max, m.step_stride, m.time_min, m.time_max
+       m.step_min, m.step_max, m.step_stride, m.time_min, m.time_max, m.writer_id
 FROM metric_keys k
 JOIN key_set_columns c USING (key_id)
 JOIN run_key_sets r ON r.run_id = $1 AND r.key_set_id = c.key_set_id
@@ -22,7 +17,7 @@ JOIN metric_chunks m ON m.run_id = $1 AND m.key_set_id = c.key_set_id
 WHERE k.key = $2
   AND c.column_index >= m.first_column AND c.column_index < m.first_column + m.columns
   AND m.step_max >= $3 AND m.step_min <= $4 AND m.time_max >= $5 AND m.time_min <= $6
-  AND ($7 = '' OR m.writer_id = (SELECT writer_id FROM writers WHERE run_id = $1 AND writer = $7))
+  AND ($7::bigint[] IS NULL OR m.writer_id = ANY($7))
 ORDER BY m.time_min, m.step_min, m.chunk_id
 
 -- name: points
@@ -40,4 +35,8 @@ FROM unnest($2::int[], $3::bigint[], $4::int[]) WITH ORDINALITY AS asked (key_se
 JOIN metric_chunks m ON m.run_id = $1 AND m.key_set_id = asked.key_set_id AND m.chunk_id = asked.chunk_id
 
 -- name: writers
-SELECT writer, rank, received, points FROM writers WHERE run_id = $1 ORDER BY writer
+SELECT writer, rank, received, points, heard_us, heartbeat_ms FROM writers WHERE run_id = $1 ORDER BY writer
+
+-- name: ranks
+SELECT rank, array_agg(writer ORDER BY writer) AS writers, sum(points)::bigint AS points
+FROM writers WHERE run_id = $1 GROUP BY rank ORDER BY rank NULLS FIRST

@@ -13,8 +13,8 @@ from rekam_proto.tracking.v1 import metric_pb2, read_pb2
 from rekam_runtime import names
 from rekam_runtime.errors import Invalid
 from rekam_runtime.postgres import Connection
-from rekam_tracking import rules
-from rekam_tracking.metrics import charts, query, ranges
+from rekam_tracking import ranges, rules
+from rekam_tracking.metrics import charts, query
 from rekam_tracking.reads import Reads
 from rekam_tracking.requests import Context
 
@@ -23,13 +23,16 @@ MAX_PAGE = 100_000
 MAX_BUCKETS = 10_000
 MAX_STREAMED = 1_000
 MAX_CHARTED = 100
+MAX_SERIES = 10_000
 
 
 class MetricServicer:
     """Answers from the projection, once it has what was acknowledged."""
 
-    def __init__(self, reads: Reads) -> None:
+    def __init__(self, reads: Reads, crashed_after_s: float) -> None:
+        """crashed_after_s: see liveness.longest_silence_s."""
         self._reads = reads
+        self._crashed_after_s = crashed_after_s
 
     def handler(self) -> grpc.GenericRpcHandler:
         unary, stream = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
@@ -59,6 +62,11 @@ class MetricServicer:
                 self.get_completeness,
                 message.GetCompletenessRequest.FromString,
                 message.GetCompletenessResponse.SerializeToString,
+            ),
+            "ListRanks": unary(
+                self.list_ranks,
+                message.ListRanksRequest.FromString,
+                message.ListRanksResponse.SerializeToString,
             ),
         }
         return grpc.method_handlers_generic_handler(SERVICE, methods)
@@ -106,33 +114,39 @@ class MetricServicer:
             raise Invalid(f"{request.axis} is no axis", field="axis")
         ranges.check(request.x, "x")
         async with self._reading(request.run_ids, "run_ids", request.consistency, context) as connection:
-            return metric_pb2.GetBucketsResponse(
-                series=[
-                    await charts.buckets_of(connection, run_id, key, request)
-                    for run_id in request.run_ids
-                    for key in request.keys
-                ]
-            )
+            response = metric_pb2.GetBucketsResponse()
+            for run_id in request.run_ids:
+                for key in request.keys:
+                    async for series in charts.buckets_of(connection, run_id, key, request):
+                        if len(response.series) == MAX_SERIES:
+                            raise Invalid(
+                                f"an answer has at most {MAX_SERIES} series: ask for fewer runs or keys",
+                                field="by_rank",
+                            )
+                        response.series.append(series)
+            return response
 
     async def get_completeness(
         self, request: metric_pb2.GetCompletenessRequest, context: Context
     ) -> metric_pb2.GetCompletenessResponse:
         async with self._reading([request.run_id], "run_id", request.consistency, context) as connection:
-            return await query.completeness(connection, request.run_id)
+            return await query.completeness(connection, request.run_id, self._crashed_after_s)
+
+    async def list_ranks(
+        self, request: metric_pb2.ListRanksRequest, context: Context
+    ) -> metric_pb2.ListRanksResponse:
+        async with self._reading([request.run_id], "run_id", request.consistency, context) as connection:
+            return await query.list_ranks(connection, request.run_id)
 
     @asynccontextmanager
     async def _reading(
         self, run_ids: Sequence[str], field: str, consistency: read_pb2.Consistency, context: Context
     ) -> AsyncIterator[Connection]:
         """A connection that sees one moment of the points of runs that exist."""
-        for index, run_id in enumerate(run_ids):
-            rules.run_id(run_id, field if field == "run_id" else f"{field}[{index}]")
-        points = self._reads.points_of(run_ids)
         async with (
-            self._reads.connection(consistency, context, points) as connection,
+            self._reads.of_runs(run_ids, field, consistency, context) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            await query.check_runs(connection, run_ids, field)
             yield connection
 
 

@@ -6,7 +6,7 @@ were found are still there when they are read, whatever the compactor does meanw
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from uuid import UUID
@@ -18,6 +18,7 @@ from rekam_tracking.metrics.chunks import STEP, VALUE, Float64s, Int64s
 from rekam_tracking.metrics.compression import decompress_integers, decompress_values
 from rekam_tracking.metrics.points import Bounds, Points, join
 from rekam_tracking.metrics.rows import PLAIN
+from rekam_tracking.ranks import ranks_of
 
 _statements = Statements.load("rekam_tracking.metrics", "query.sql")
 # Rows loaded at a time (24 bytes each). Those that overlap in time with what follows wait for it.
@@ -37,6 +38,7 @@ class Chunk:
     step_stride: int | None
     time_min: int
     time_max: int
+    writer_id: int
 
 
 async def chunks_of(connection: Connection, run_id: UUID, key: str, bounds: Bounds) -> list[Chunk]:
@@ -49,7 +51,7 @@ async def chunks_of(connection: Connection, run_id: UUID, key: str, bounds: Boun
         bounds.step_to,
         bounds.time_from,
         bounds.time_to,
-        bounds.writer,
+        bounds.writers,
     )
     return [Chunk(*row) for row in rows]
 
@@ -58,14 +60,37 @@ async def read_ordered(
     connection: Connection, run_id: UUID, key: str, bounds: Bounds, load_rows: int = LOAD_ROWS
 ) -> AsyncIterator[Points]:
     """Parts of the series, in the order of time, step, value; equal points are in one part."""
-    waiting: list[Points] = []
     chunks = await chunks_of(connection, run_id, key, bounds)
+    async for part in read_chunks(connection, run_id, chunks, bounds, load_rows):
+        yield part
+
+
+async def read_chunks(
+    connection: Connection,
+    run_id: UUID,
+    chunks: Sequence[Chunk],
+    bounds: Bounds,
+    load_rows: int = LOAD_ROWS,
+) -> AsyncIterator[Points]:
+    """The same of chunks that were found before."""
+    waiting: list[Points] = []
     for some, following in in_parts(chunks, load_rows):
         points = join([*waiting, bounds.cut(await load(connection, run_id, some))]).ordered()
         ready = len(points) if following is None else _before(points, following)
         waiting = [points.at(slice(ready, None))]
         if ready:
             yield points.at(slice(ready))
+
+
+async def by_rank(
+    connection: Connection, run_id: UUID, chunks: Iterable[Chunk]
+) -> list[tuple[int | None, list[Chunk]]]:
+    """Chunks of a run in their order, apart for each rank; those without one first."""
+    ranks = await ranks_of(connection, run_id)
+    apart: dict[int | None, list[Chunk]] = {}
+    for chunk in chunks:
+        apart.setdefault(ranks[chunk.writer_id], []).append(chunk)
+    return sorted(apart.items(), key=lambda item: (item[0] is not None, item[0] or 0))
 
 
 def _before(points: Points, following: Chunk) -> int:

@@ -1,10 +1,10 @@
 -- name: settle
--- Live rows of runs that have ended (FINISHED, FAILED, KILLED) or gone quiet become one row per
--- key. Rows that a projector is writing are passed over: they are not quiet.
+-- Live rows of runs that have ended (FINISHED, FAILED, KILLED, CRASHED) or gone quiet become one
+-- row per key. Rows that a projector is writing are passed over: they are not quiet.
 WITH due AS (
     SELECT l.run_id, l.key_set_id, cardinality(l.values) AS size
     FROM metric_live l LEFT JOIN runs r USING (run_id)
-    WHERE r.status IN (3, 4, 5) OR l.changed_at < now() - $2::interval
+    WHERE r.status IN (3, 4, 5, 6) OR l.changed_at < now() - $2::interval
     LIMIT 5000
 ), waiting AS (
     SELECT run_id, key_set_id, sum(size) OVER (ORDER BY run_id, key_set_id) - size AS before FROM due
