@@ -22,12 +22,19 @@ _EVENT = type_name(points_pb2.PointsAppended)
 
 @dataclass(slots=True)
 class Appended:
-    """What records add up to. key_sets: keys by hash, those announced in these records."""
+    """What records add up to.
+
+    key_sets: keys by hash, those announced in these records.
+    sent: in the order of the log, which decides between two with one sequence.
+    """
 
     key_sets: dict[bytes, Sequence[str]] = field(default_factory=dict)
-    frames: list[Frame] = field(default_factory=list)
-    texts: list[Text] = field(default_factory=list)
+    sent: list[Frame | Text] = field(default_factory=list)
     heartbeats: list[Heartbeat] = field(default_factory=list)
+
+    @property
+    def frames(self) -> list[Frame]:
+        return [one for one in self.sent if isinstance(one, Frame)]
 
 
 def decode(records: Iterable[Record]) -> Appended:
@@ -51,12 +58,12 @@ def _add(batch: Appended, data: bytes) -> None:
     for record in views_pb2.PointsAppendedView.FromString(envelope.payload).records:
         match record.WhichOneof("body"):
             case "frame":
-                batch.frames.append(frame_of(record.frame, heard_us))
+                batch.sent.append(frame_of(record.frame, heard_us))
             case "key_set":
                 check_key_set(record.key_set)
                 batch.key_sets[record.key_set.hash] = record.key_set.keys
             case "text":
-                batch.texts.append(text_of(record.text, heard_us))
+                batch.sent.append(text_of(record.text, heard_us))
             case "seen":
                 batch.heartbeats.append(heartbeat_of(record.seen, heard_us))
             case _:

@@ -34,10 +34,11 @@ class PointsProjection:
         started = time.perf_counter()
         try:
             batch = decode(records)
-            hashes = {frame.key_set for frame in batch.frames}
+            frames = batch.frames
+            hashes = {frame.key_set for frame in frames}
             key_sets = await self._key_sets.resolve(connection, hashes, batch.key_sets)
-            metrics.check_columns(batch.frames, key_sets)
-            arrived = await receive(connection, [*batch.frames, *batch.texts], batch.heartbeats)
+            metrics.check_columns(frames, key_sets)
+            arrived = await receive(connection, batch.sent, batch.heartbeats)
             await metrics.write(connection, arrived, key_sets)
             await texts.write(connection, arrived)
         finally:

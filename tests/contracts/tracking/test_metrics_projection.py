@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rekam_proto.event.v1.envelope_pb2 import Envelope
-from rekam_proto.ingest.v1 import ingest_pb2, views_pb2
+from rekam_proto.ingest.v1 import ingest_pb2, points_pb2, views_pb2
 from rekam_proto.tracking.v1 import metric_pb2
 from rekam_runtime.errors import Quarantine
-from rekam_runtime.eventlog.envelope import wrap
+from rekam_runtime.eventlog.envelope import type_name, wrap
 from rekam_runtime.eventlog.port import Record
 from rekam_tracking.metrics import query
 from rekam_tracking.metrics.chunks import MAX_CHUNK_ROWS
@@ -65,6 +65,27 @@ async def test_every_point_is_there_once(store: MetricStore) -> None:
             assert await store.series(run_id, key) == expected(frames, run_id, key)
     assert await points_of(store, run) == {"acc": 50, "loss": 50}
     assert await points_of(store, other) == {"acc": 21, "loss": 21}
+
+
+async def test_of_a_text_and_a_frame_with_one_sequence_the_first_in_the_log_counts(
+    store: MetricStore,
+) -> None:
+    """In one batch as in two: a rebuild has other batches, and must come to the same."""
+    text = views_pb2.StoredTextView(stream="stdout", times_us=bytes(8), lines=["a"], writer="w", sequence=1)
+    for batches in (1, 2):
+        run = await store.new_run()
+        text.run_id = bytes.fromhex(run)
+        envelope = wrap(
+            views_pb2.PointsAppendedView(records=[views_pb2.PointRecordView(text=text)]),
+            aggregate="",
+            actor="",
+        )
+        envelope.type = type_name(points_pb2.PointsAppended)
+        first = Record(1, "rekam.points.0", envelope.SerializeToString())
+        second = record([stored(SentFrame(run, KEYS, 1, rows(0, 3)))], [KEYS], position=2)
+        for batch in [[first, second]] if batches == 1 else [[first], [second]]:
+            await store.apply_records(*batch)
+        assert await points_of(store, run) == {}
 
 
 async def test_every_bit_of_a_value_is_kept(store: MetricStore) -> None:
