@@ -126,7 +126,10 @@ async def _health(_: Request) -> Response:
 
 
 async def _metrics(request: Request) -> Response:
-    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    try:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    except (ValueError, TypeError):  # asks for a version that is no number
+        encode, content_type = choose_encoder("")
     return Response(encode(REGISTRY), headers={"content-type": content_type})
 
 

@@ -11,7 +11,7 @@ from tests.support.fuzzing.mutating import TEXTS
 _REQUESTS = (
     b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     b"GET /ready HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n",
-    b"GET /metrics?name[]=x HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/openmetrics-text\r\n\r\n",
+    b"GET /metrics?name[]=x HTTP/1.1\r\nHost: localhost\r\nAccept: text/plain;version=1.0.0\r\n\r\n",
     b"HEAD /metrics HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n",
     b"PUT /health HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
     b"POST /ready HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nabcde",

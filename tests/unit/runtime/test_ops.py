@@ -50,6 +50,18 @@ async def test_health_readiness_and_figures() -> None:
         assert (await get(ops, "/nowhere")).status_code == 404
 
 
+async def test_figures_are_given_whatever_version_is_asked_for() -> None:
+    async def readiness() -> list[str]:
+        return []
+
+    async with OpsServer(ANYWHERE, readiness) as ops, httpx.AsyncClient() as client:
+        url = f"http://127.0.0.1:{ops.port}/metrics"
+        for accept in ("application/openmetrics-text;version=1.x", "text/plain;version=x", "*;q=a"):
+            answer = await client.get(url, headers={"accept": accept})
+            assert answer.status_code == 200
+            assert "process_resident_memory_bytes " in answer.text
+
+
 async def test_a_part_that_cannot_be_asked_is_not_ready() -> None:
     async def readiness() -> list[str]:
         raise Retry("Postgres cannot be used now")
