@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
 
@@ -10,12 +11,14 @@ import pytest
 
 from rekam_runtime.errors import FailedPrecondition, Invalid, NotFound, Refused, Retry, SlowDown
 from rekam_runtime.eventlog.jetstream import JetStreamLog
+from rekam_runtime.eventlog.jetstream.connection import Connection
 from rekam_runtime.eventlog.memory import MemoryLog
 from rekam_runtime.eventlog.port import (
     MAX_BATCH_RECORDS,
     MAX_DATA_BYTES,
     Conflict,
     Draft,
+    Dropped,
     EventLog,
     Follower,
     Record,
@@ -382,6 +385,95 @@ async def test_after_a_purge_positions_go_on_growing(log: EventLog, stream: str)
     await late.close()
 
 
+async def test_a_purge_begins_the_log_anew(log: EventLog, stream: str) -> None:
+    before = await log.extent(stream)
+    assert (before.origin, before.first, before.last) == (0, 1, 0)
+    for _ in range(3):
+        await log.append(draft(f"{stream}.a"))
+    assert (await log.extent(stream)).log_id == before.log_id
+    await log.purge(stream)
+    after = await log.extent(stream)
+    assert (after.origin, after.first, after.last) == (3, 4, 3)
+    assert after.log_id != before.log_id
+    await log.ensure(StreamSpec(stream, (f"{stream}.>",), max_bytes=1_000_000))
+    assert await log.extent(stream) == after
+
+
+async def test_streams_are_named(log: EventLog, stream: str) -> None:
+    await log.ensure(StreamSpec(f"{stream}X", (f"{stream}X.>",)))
+    names = await log.streams()
+    assert names == sorted(names)
+    assert {stream, f"{stream}X"} <= set(names)
+
+
+async def test_records_say_when_they_were_stored(log: EventLog, stream: str) -> None:
+    started = time.time_ns() // 1000
+    for _ in range(2):
+        await log.append(draft(f"{stream}.a"))
+    ended = time.time_ns() // 1000
+    follower = await log.follow(stream, "reader", after=0)
+    followed = [record.time_us for record in await fetched(follower, 2)]
+    assert followed == [record.time_us for record in await log.read(stream, f"{stream}.a")]
+    assert started <= followed[0] <= followed[1] <= ended
+    await follower.close()
+
+
+# Dropping.
+
+
+async def test_dropped_records_are_gone_and_positions_go_on(log: EventLog, stream: str) -> None:
+    for _ in range(5):
+        await log.append(draft(f"{stream}.a", bytes(1000)))
+    whole = await log.extent(stream)
+    for up_to in (2, 3, 3, 1):  # again, and less, changes nothing
+        await log.drop(stream, up_to)
+    kept = await log.extent(stream)
+    assert (kept.log_id, kept.origin, kept.first, kept.last) == (whole.log_id, 0, 4, 5)
+    assert kept.bytes < whole.bytes
+    assert [record.position async for record in log.scan(stream, after=3)] == [4, 5]
+    assert await log.append(draft(f"{stream}.a")) == 6
+    await log.drop(stream, 1000)
+    emptied = await log.extent(stream)
+    assert (emptied.first, emptied.last) == (7, 6)
+    assert await log.append(draft(f"{stream}.a")) == 7
+
+
+async def test_nobody_reads_past_what_was_dropped_unknowing(log: EventLog, stream: str) -> None:
+    for _ in range(5):
+        await log.append(draft(f"{stream}.a"))
+    await log.drop(stream, 3)
+    with pytest.raises(Dropped, match="records 3 to 3 are in the archive only"):
+        await log.follow(stream, "reader", after=2)
+    with pytest.raises(Dropped, match="records 1 to 3"):
+        async for _ in log.scan(stream):
+            pass
+    follower = await log.follow(stream, "reader", after=3)
+    assert [record.position for record in await fetched(follower, 2)] == [4, 5]
+    await follower.close()
+
+
+async def test_a_follower_that_is_overtaken_by_a_drop_says_so(log: EventLog, stream: str) -> None:
+    for _ in range(80):
+        await log.append(draft(f"{stream}.a", bytes(512 * 1024)))
+    follower = await log.follow(stream, "reader", after=0)
+    positions = [record.position for record in await fetched(follower, 1)]
+    await log.drop(stream, 79)
+    with pytest.raises(Dropped, match="begins at 80"):
+        while True:
+            positions += [record.position for record in await fetched(follower, 1)]
+    assert positions == list(range(1, len(positions) + 1))
+    await follower.close()
+
+
+async def test_a_dropped_beginning_may_be_purged(log: EventLog, stream: str) -> None:
+    for _ in range(3):
+        await log.append(draft(f"{stream}.a"))
+    await log.drop(stream, 2)
+    assert await log.purge(stream) == 3
+    assert await log.append(draft(f"{stream}.a")) == 4
+    assert [record.position async for record in log.scan(stream)] == [4]
+
+
 # Signals.
 
 
@@ -445,6 +537,21 @@ async def test_after_a_kill_what_was_acknowledged_is_there_and_following_goes_on
     assert positions == list(range(1, 151))
     assert [record.position for record in await log.read("S", ">")] == list(range(1, 151))
     await follower.close()
+    await log.close()
+
+
+async def test_a_stream_of_an_earlier_version_begins_where_its_records_do(nats_server: NatsServer) -> None:
+    name = f"S{uuid.uuid4().hex[:12]}"
+    connection = await Connection.open(nats_server.url, "earlier version", 10)
+    await connection.api(f"STREAM.CREATE.{name}", {"name": name, "subjects": [f"{name}.>"]})
+    log = JetStreamLog(connection)
+    await log.append(draft(f"{name}.a"))
+    await connection.api(f"STREAM.PURGE.{name}")
+    await log.ensure(StreamSpec(name, (f"{name}.>",)))
+    await log.append(draft(f"{name}.a"))
+    extent = await log.extent(name)
+    assert (extent.origin, extent.first, extent.last) == (1, 2, 2)
+    assert [record.position async for record in log.scan(name)] == [2]
     await log.close()
 
 

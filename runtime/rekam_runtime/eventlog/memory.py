@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+import uuid
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
@@ -13,17 +15,21 @@ from rekam_runtime.eventlog.backlog import Backlog
 from rekam_runtime.eventlog.port import (
     Conflict,
     Draft,
+    Extent,
     Follower,
     Record,
     StreamSpec,
     check_batch,
+    check_kept,
 )
 
 
 class _Stream:
     def __init__(self, spec: StreamSpec) -> None:
         self.spec = spec
+        self.log_id = uuid.uuid4().hex
         self.records: list[Record] = []
+        self.origin = 0
         self.last = 0
         self.bytes = 0
         self.last_of_subject: dict[str, int] = {}
@@ -40,13 +46,27 @@ class _Stream:
 
     def store(self, draft: Draft) -> int:
         self.last += 1
-        self.records.append(Record(self.last, draft.subject, draft.data))
+        self.records.append(Record(self.last, draft.subject, draft.data, time.time_ns() // 1000))
         self.bytes += len(draft.data)
         self.last_of_subject[draft.subject] = self.last
         self.position_of_event[draft.event_id] = self.last
         self.grown.set()
         self.grown = asyncio.Event()
         return self.last
+
+    def extent(self) -> Extent:
+        first = self.records[0].position if self.records else self.last + 1
+        return Extent(f"{self.log_id}-{self.origin}", self.origin, first, self.last, self.bytes)
+
+    def check_kept(self, after: int) -> None:
+        check_kept(self.spec.name, self.extent(), after)
+
+    def drop(self, up_to: int) -> None:
+        dropped, self.records = self.records, self.past(up_to)
+        self.bytes = sum(len(record.data) for record in self.records)
+        for record in dropped[: len(dropped) - len(self.records)]:
+            if self.last_of_subject.get(record.subject) == record.position:
+                del self.last_of_subject[record.subject]
 
     def past(self, after: int) -> list[Record]:
         return self.records[bisect_right(self.records, after, key=lambda record: record.position) :]
@@ -93,7 +113,9 @@ class MemoryLog:
         return [record for record in self._named(stream).past(after) if _covers(subject, record.subject)]
 
     async def scan(self, stream: str, after: int = 0) -> AsyncIterator[Record]:
-        for record in self._named(stream).past(after):
+        scanned = self._named(stream)
+        scanned.check_kept(after)
+        for record in scanned.past(after):
             yield record
 
     async def last_position(self, stream: str) -> int:
@@ -105,13 +127,22 @@ class MemoryLog:
             raise FailedPrecondition(
                 f"stream {stream} ends at {followed.last}, before {after}: it is not the log that was read"
             )
+        followed.check_kept(after)
         return _MemoryFollower(followed, after)
+
+    async def extent(self, stream: str) -> Extent:
+        return self._named(stream).extent()
+
+    async def streams(self) -> list[str]:
+        return sorted(self._streams)
+
+    async def drop(self, stream: str, up_to: int) -> None:
+        self._named(stream).drop(up_to)
 
     async def purge(self, stream: str) -> int:
         purged = self._named(stream)
-        purged.records.clear()
-        purged.last_of_subject.clear()
-        purged.bytes = 0
+        purged.origin = purged.last
+        purged.drop(purged.last)
         return purged.last
 
     async def publish_signal(self, name: str, data: bytes) -> None:
@@ -164,11 +195,9 @@ class _MemoryFollower:
             if records and size > max_bytes:
                 break
             records.append(record)
-        if records:
-            self._after = records[-1].position
-        else:
-            # What lies between was purged.
-            self._after = self._stream.last
+        # A purged beginning may be skipped, what was dropped may not.
+        self._stream.check_kept(self._after)
+        self._after = records[-1].position if records else self._stream.last
         return records
 
     async def acknowledge(self, position: int) -> None:

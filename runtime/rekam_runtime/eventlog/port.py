@@ -7,12 +7,12 @@ adapter to this page.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from rekam_runtime.errors import Invalid, Refused
+from rekam_runtime.errors import FailedPrecondition, Invalid, Refused
 
 # NATS takes messages of 1 MiB by default, headers and all; the rest is left for the headers.
 MAX_DATA_BYTES = 1024 * 1024 - 4096
@@ -21,11 +21,15 @@ MAX_BATCH_RECORDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One stored event: its place in the stream, its subject and its bytes."""
+    """One stored event: its place in the stream, its subject and its bytes.
+
+    time_us: when the log stored it.
+    """
 
     position: int
     subject: str
     data: bytes
+    time_us: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,51 @@ class StreamSpec:
     max_bytes: int = -1
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a stream has of its log.
+
+    log_id: names the log that these positions count in; another one after the stream was
+        deleted and made again, or purged.
+    origin: the log begins past it: 0, or where the last purge ended.
+    first: position of the first record that is there, or of the next one when none is.
+    last: as `last_position`.
+    bytes: size of the records that are there, the log's own overhead included.
+    """
+
+    log_id: str
+    origin: int
+    first: int
+    last: int
+    bytes: int
+
+    def lacks(self, after: int) -> int:
+        """Up to where records past `after` were dropped; 0 when all of them are there."""
+        return self.first - 1 if self.first - 1 > max(after, self.origin) else 0
+
+
+class Dropped(FailedPrecondition):
+    """Records that the reader needs are no longer in the stream: they are in the archive."""
+
+
+def check_kept(stream: str, extent: Extent, after: int) -> None:
+    """Refuse to read past `after` with records missing in between."""
+    if dropped := extent.lacks(after):
+        raise Dropped(
+            f"stream {stream} begins at {extent.first}: "
+            f"records {max(after, extent.origin) + 1} to {dropped} are in the archive only"
+        )
+
+
+def first_gap(after: int, records: Iterable[Record]) -> int | None:
+    """The position behind which one is missing, in records that begin past `after`."""
+    for record in records:
+        if record.position != after + 1:
+            return after
+        after = record.position
+    return None
+
+
 def check_size(draft: Draft) -> None:
     """Refuse what no adapter takes."""
     if len(draft.data) > MAX_DATA_BYTES:
@@ -85,7 +134,8 @@ class Follower(Protocol):
         """The next records, in order, none missing; at the latest after wait_s; maybe none.
 
         Returns as soon as there is at least one. The bounds are upper bounds, but one
-        record is returned even if it is greater than max_bytes.
+        record is returned even if it is greater than max_bytes. Raises Dropped when the
+        next record was dropped before it was fetched.
         """
         ...
 
@@ -121,11 +171,17 @@ class EventLog(Protocol):
         ...
 
     async def read(self, stream: str, subject: str, after: int = 0) -> list[Record]:
-        """Records of one subject (or pattern with a final `>`) past a position, up to now."""
+        """Records of one subject (or pattern with a final `>`) past a position, up to now.
+
+        Of a stream of which nothing was dropped; else of what is still there.
+        """
         ...
 
     def scan(self, stream: str, after: int = 0) -> AsyncIterator[Record]:
-        """Every record of the stream past a position, up to the last one at the call."""
+        """Every record of the stream past a position, up to the last one at the call.
+
+        Raises Dropped when not all of them are there.
+        """
         ...
 
     async def last_position(self, stream: str) -> int:
@@ -138,12 +194,31 @@ class EventLog(Protocol):
         consumer: stable name (letters, digits, `_`, `-`) of the reading projection.
         Several followers of one name each get every record.
         Raises FailedPrecondition when `after` lies past the stream's end: that is another
-        log than the one the reader has read.
+        log than the one the reader has read; Dropped when records past `after` are no
+        longer there.
+        """
+        ...
+
+    async def extent(self, stream: str) -> Extent:
+        """What the stream has now."""
+        ...
+
+    async def streams(self) -> list[str]:
+        """Names of all streams there are, sorted."""
+        ...
+
+    async def drop(self, stream: str, up_to: int) -> None:
+        """Drop the records up to a position, which are kept elsewhere; again is harmless.
+
+        Whoever reads or follows from before is refused, and never skips them.
         """
         ...
 
     async def purge(self, stream: str) -> int:
-        """Drop every record (positions go on growing); returns the last position."""
+        """Begin the log anew, without the records so far; positions go on growing.
+
+        Returns the position past which it begins. Whoever reads from before goes on there.
+        """
         ...
 
     async def publish_signal(self, name: str, data: bytes) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
+from itertools import islice
 
 import msgspec
 import nats.errors
@@ -26,8 +27,9 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from rekam_runtime.errors import RekamError, Retry
+from rekam_runtime.eventlog.jetstream import streams
 from rekam_runtime.eventlog.jetstream.connection import Connection, status_of
-from rekam_runtime.eventlog.port import Record
+from rekam_runtime.eventlog.port import Record, check_kept, first_gap
 
 _PULL_BYTES = 8 * 1024 * 1024
 _PULL_RECORDS = 20_000
@@ -50,6 +52,7 @@ class JetStreamFollower:
         self._stream = stream
         self._name = consumer
         self._last = after
+        self._handed_out_to = after
         self._consumer = ""
         self._epoch = -1
         self._deliveries = 0
@@ -92,7 +95,11 @@ class JetStreamFollower:
                     await self._arrived.wait()
             except TimeoutError:
                 continue
-        records = self._take(max_records, max_bytes)
+        records = self._next(max_records, max_bytes)
+        # Records may be missing; those that were dropped must not be skipped.
+        if (gap := first_gap(self._handed_out_to, records)) is not None:
+            check_kept(self._stream, await streams.extent(self._connection, self._stream), gap)
+        self._hand_out(records)
         await self._pull_when_low()
         return records
 
@@ -111,19 +118,24 @@ class JetStreamFollower:
         except (OSError, nats.errors.Error, RekamError):
             pass  # the server drops the subscription with the connection, the consumer after its time
 
-    def _take(self, max_records: int, max_bytes: int) -> list[Record]:
+    def _next(self, max_records: int, max_bytes: int) -> list[Record]:
         records: list[Record] = []
         size = 0
-        reply = ""
-        while self._buffer and len(records) < max_records:
-            size += len(self._buffer[0].data)
+        for record in islice(self._buffer, max_records):
+            size += len(record.data)
             if records and size > max_bytes:
                 break
-            records.append(self._buffer.popleft())
-            reply = self._replies.popleft()
-            self._buffered_bytes -= len(records[-1].data)
-        self._handed_out.append((records[-1].position, reply))
+            records.append(record)
         return records
+
+    def _hand_out(self, records: list[Record]) -> None:
+        reply = ""
+        for record in records:
+            self._buffer.popleft()
+            reply = self._replies.popleft()
+            self._buffered_bytes -= len(record.data)
+        self._handed_out_to = records[-1].position
+        self._handed_out.append((self._handed_out_to, reply))
 
     def _is_lost(self) -> bool:
         if self._broken or self._epoch != self._connection.epoch:
@@ -214,7 +226,7 @@ class JetStreamFollower:
             self._broken = True
 
     def _on_record(self, message: Msg) -> None:
-        consumer, position, delivery = _delivery(message.reply)
+        consumer, position, delivery, time_us = _delivery(message.reply)
         if consumer != self._consumer or self._broken:
             return
         self._heard_at = self._loop.time()
@@ -226,18 +238,23 @@ class JetStreamFollower:
         if self._pull_left == 0:
             self._pull_open = False
         self._last = position
-        self._buffer.append(Record(position, message.subject, message.data))
+        self._buffer.append(Record(position, message.subject, message.data, time_us))
         self._replies.append(message.reply)
         self._buffered_bytes += len(message.data)
         self._arrived.set()
 
 
-def _delivery(reply: str) -> tuple[str, int, int]:
-    """Consumer, stream sequence and consumer sequence from a reply subject.
+def _delivery(reply: str) -> tuple[str, int, int, int]:
+    """Consumer, stream sequence, consumer sequence and microseconds from a reply subject.
 
     $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>, with
     <domain>.<account> in front of the stream in the newer form.
     """
     tokens = reply.split(".")
     first = 2 if len(tokens) == 9 else 4
-    return tokens[first + 1], int(tokens[first + 3]), int(tokens[first + 4])
+    return (
+        tokens[first + 1],
+        int(tokens[first + 3]),
+        int(tokens[first + 4]),
+        int(tokens[first + 5]) // 1000,
+    )

@@ -11,10 +11,12 @@ from rekam_runtime.eventlog.jetstream.connection import Connection, persistently
 from rekam_runtime.eventlog.jetstream.following import JetStreamFollower
 from rekam_runtime.eventlog.port import (
     Draft,
+    Extent,
     Follower,
     Record,
     StreamSpec,
     check_batch,
+    check_kept,
     check_size,
 )
 
@@ -52,11 +54,15 @@ class JetStreamLog:
         return [found.record async for found in reading.each(self._connection, stream, subject, after)]
 
     async def scan(self, stream: str, after: int = 0) -> AsyncIterator[Record]:
-        last = await self.last_position(stream)
-        if after >= last:
+        extent = await self.extent(stream)
+        check_kept(stream, extent, after)
+        if after >= extent.last:
             return
         async for found in reading.each(self._connection, stream, ">", after):
-            if found.record.position > last:
+            if found.record.position > after + 1:  # a record may be missing, but not dropped since
+                check_kept(stream, await self.extent(stream), after)
+            after = found.record.position
+            if after > extent.last:
                 return
             yield found.record
 
@@ -65,18 +71,27 @@ class JetStreamLog:
         return state.last_seq
 
     async def follow(self, stream: str, consumer: str, after: int) -> Follower:
-        last = await self.last_position(stream)
-        if after > last:
+        extent = await self.extent(stream)
+        if after > extent.last:
             raise FailedPrecondition(
-                f"stream {stream} ends at {last}, before {after}: it is not the log that was read before"
+                f"stream {stream} ends at {extent.last}, before {after}: it is not the log that was read"
             )
+        check_kept(stream, extent, after)
         follower = JetStreamFollower(self._connection, stream, consumer, after)
         await persistently(follower.start)
         return follower
 
+    async def extent(self, stream: str) -> Extent:
+        return await persistently(lambda: streams.extent(self._connection, stream))
+
+    async def streams(self) -> list[str]:
+        return await persistently(lambda: streams.names(self._connection))
+
+    async def drop(self, stream: str, up_to: int) -> None:
+        await persistently(lambda: streams.drop(self._connection, stream, up_to))
+
     async def purge(self, stream: str) -> int:
-        await persistently(lambda: streams.purge(self._connection, stream))
-        return await self.last_position(stream)
+        return await persistently(lambda: streams.purge(self._connection, stream))
 
     async def publish_signal(self, name: str, data: bytes) -> None:
         await signalling.publish(self._connection, name, data)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from nats.aio.msg import Msg
@@ -17,6 +18,8 @@ from rekam_runtime.eventlog.port import Record
 
 _PAGE_RECORDS = 1000
 _PAGE_BYTES = 4 * 1024 * 1024
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +82,8 @@ async def _page_once(connection: Connection, stream: str, subject: str, after: i
 
 
 def _found(reply: Msg, headers: dict[str, str]) -> Found:
-    record = Record(int(headers["Nats-Sequence"]), headers["Nats-Subject"], reply.data)
+    stored = datetime.fromisoformat(headers["Nats-Time-Stamp"])
+    record = Record(
+        int(headers["Nats-Sequence"]), headers["Nats-Subject"], reply.data, (stored - _EPOCH) // _MICROSECOND
+    )
     return Found(record, headers.get("Nats-Msg-Id", ""))

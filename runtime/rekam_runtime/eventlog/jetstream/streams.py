@@ -8,15 +8,21 @@ import msgspec
 
 from rekam_runtime.errors import AlreadyExists, NotFound
 from rekam_runtime.eventlog.jetstream.connection import Connection
-from rekam_runtime.eventlog.port import StreamSpec
+from rekam_runtime.eventlog.port import Extent, StreamSpec
 
 _MAX_MESSAGE_BYTES = 1024 * 1024
 _DUPLICATE_WINDOW_NS = 120 * 1_000_000_000
 
 
+# In the stream's metadata: the position past which the log begins. A purge moves it; without
+# it, a stream whose first records were dropped could not be told from one that was purged.
+_ORIGIN = "rekam_origin"
+
+
 class StreamState(msgspec.Struct):
     """Part of a stream's state that we read."""
 
+    first_seq: int = 0
     last_seq: int = 0
     bytes: int = 0
 
@@ -24,29 +30,79 @@ class StreamState(msgspec.Struct):
 class _StreamInfo(msgspec.Struct):
     config: dict[str, Any]
     state: StreamState
+    created: str = ""
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return self.config.get("metadata") or {}
+
+    @property
+    def first(self) -> int:
+        """Position of the first record, or of the next one when there is none."""
+        return max(1, self.state.first_seq)
+
+    @property
+    def origin(self) -> int:
+        return int(self.metadata.get(_ORIGIN, 0))
+
+
+class _Names(msgspec.Struct):
+    total: int
+    streams: list[str] | None = None
 
 
 async def ensure(connection: Connection, spec: StreamSpec) -> None:
     """Create the stream or update what differs; settings that we do not name are left alone."""
     wanted = _config(spec)
     try:
-        current = (await _info(connection, spec.name)).config
+        info = await _info(connection, spec.name)
     except NotFound:
         try:
-            await connection.api(f"STREAM.CREATE.{spec.name}", wanted)
+            await connection.api(f"STREAM.CREATE.{spec.name}", {**wanted, "metadata": {_ORIGIN: "0"}})
             return
         except AlreadyExists:  # somebody was faster, with another spec
-            current = (await _info(connection, spec.name)).config
-    if any(current.get(key) != value for key, value in wanted.items()):
-        await connection.api(f"STREAM.UPDATE.{spec.name}", {**current, **wanted})
+            info = await _info(connection, spec.name)
+    if _ORIGIN not in info.metadata:
+        # Made before records could be dropped: what is missing at its beginning was purged.
+        wanted["metadata"] = {**info.metadata, _ORIGIN: str(info.first - 1)}
+    if any(info.config.get(key) != value for key, value in wanted.items()):
+        await connection.api(f"STREAM.UPDATE.{spec.name}", {**info.config, **wanted})
 
 
 async def state(connection: Connection, stream: str) -> StreamState:
     return (await _info(connection, stream)).state
 
 
-async def purge(connection: Connection, stream: str) -> None:
-    await connection.api(f"STREAM.PURGE.{stream}")
+async def extent(connection: Connection, stream: str) -> Extent:
+    info = await _info(connection, stream)
+    # Made of what names a directory anywhere: 20261124T183554123456Z-0.
+    born = "".join(char for char in info.created if char.isalnum())
+    return Extent(f"{born}-{info.origin}", info.origin, info.first, info.state.last_seq, info.state.bytes)
+
+
+async def names(connection: Connection) -> list[str]:
+    found: list[str] = []
+    while True:
+        page = msgspec.json.decode(await connection.api("STREAM.NAMES", {"offset": len(found)}), type=_Names)
+        found += page.streams or []
+        if not page.streams or len(found) >= page.total:
+            return sorted(found)
+
+
+async def drop(connection: Connection, stream: str, up_to: int) -> None:
+    # Beyond the last one, JetStream would skip positions.
+    last = (await state(connection, stream)).last_seq
+    await connection.api(f"STREAM.PURGE.{stream}", {"seq": min(up_to, last) + 1})
+
+
+async def purge(connection: Connection, stream: str) -> int:
+    """Move the log's beginning to its end, then drop what lies before: never a hole in between."""
+    info = await _info(connection, stream)
+    last = info.state.last_seq
+    metadata = {**info.metadata, _ORIGIN: str(last)}
+    await connection.api(f"STREAM.UPDATE.{stream}", {**info.config, "metadata": metadata})
+    await drop(connection, stream, last)
+    return last
 
 
 async def _info(connection: Connection, stream: str) -> _StreamInfo:
