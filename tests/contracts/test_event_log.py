@@ -1,4 +1,5 @@
-"""What every event log promises: one suite for JetStream and for the in-memory twin."""
+"""What every event log promises: one suite for JetStream, for the in-memory twin, and for either
+with an archive that has most of what is read."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from rekam_runtime.blobs.memory import MemoryStore
 from rekam_runtime.errors import FailedPrecondition, Invalid, NotFound, Refused, Retry, SlowDown
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.jetstream.connection import Connection
@@ -24,21 +26,46 @@ from rekam_runtime.eventlog.port import (
     Record,
     StreamSpec,
 )
+from tests.support.archive import AgedLog
 from tests.support.nats import NatsServer
 
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.fixture(params=["memory", "jetstream"])
+ADAPTERS = ("memory", "jetstream")
+
+
+@pytest.fixture(params=[*ADAPTERS, *(f"archived {adapter}" for adapter in ADAPTERS)])
 async def log(request: pytest.FixtureRequest) -> AsyncIterator[EventLog]:
-    opened: EventLog
-    if request.param == "memory":
-        opened = MemoryLog()
-    else:
-        server: NatsServer = request.getfixturevalue("nats_server")
-        opened = await JetStreamLog.connect(server.url, "contract")
+    archived, _, adapter = request.param.rpartition(" ")
+    opened: EventLog = await connect(adapter, request)
+    if archived:
+        opened = AgedLog(opened, MemoryStore())
     yield opened
     await opened.close()
+
+
+@pytest.fixture(params=ADAPTERS)
+async def bare_log(request: pytest.FixtureRequest) -> AsyncIterator[EventLog]:
+    """A log without an archive."""
+    opened = await connect(request.param, request)
+    yield opened
+    await opened.close()
+
+
+async def connect(adapter: str, request: pytest.FixtureRequest) -> EventLog:
+    if adapter == "memory":
+        return MemoryLog()
+    server: NatsServer = request.getfixturevalue("nats_server")
+    return await JetStreamLog.connect(server.url, "contract")
+
+
+@pytest.fixture
+async def bare_stream(bare_log: EventLog) -> str:
+    """As `stream`."""
+    name = f"S{uuid.uuid4().hex[:12]}"
+    await bare_log.ensure(StreamSpec(name, (f"{name}.>",)))
+    return name
 
 
 @pytest.fixture
@@ -421,43 +448,43 @@ async def test_records_say_when_they_were_stored(log: EventLog, stream: str) -> 
 # Dropping.
 
 
-async def test_dropped_records_are_gone_and_positions_go_on(log: EventLog, stream: str) -> None:
+async def test_dropped_records_are_gone_and_positions_go_on(bare_log: EventLog, bare_stream: str) -> None:
     for _ in range(5):
-        await log.append(draft(f"{stream}.a", bytes(1000)))
-    whole = await log.extent(stream)
-    for up_to in (2, 3, 3, 1):  # again, and less, changes nothing
-        await log.drop(stream, up_to)
-    kept = await log.extent(stream)
+        await bare_log.append(draft(f"{bare_stream}.a", bytes(1000)))
+    whole = await bare_log.extent(bare_stream)
+    for up_to in (2, 3, 3, 1, 0, -1):  # again, and less, changes nothing
+        await bare_log.drop(bare_stream, up_to)
+    kept = await bare_log.extent(bare_stream)
     assert (kept.log_id, kept.origin, kept.first, kept.last) == (whole.log_id, 0, 4, 5)
     assert kept.bytes < whole.bytes
-    assert [record.position async for record in log.scan(stream, after=3)] == [4, 5]
-    assert await log.append(draft(f"{stream}.a")) == 6
-    await log.drop(stream, 1000)
-    emptied = await log.extent(stream)
+    assert [record.position async for record in bare_log.scan(bare_stream, after=3)] == [4, 5]
+    assert await bare_log.append(draft(f"{bare_stream}.a")) == 6
+    await bare_log.drop(bare_stream, 1000)
+    emptied = await bare_log.extent(bare_stream)
     assert (emptied.first, emptied.last) == (7, 6)
-    assert await log.append(draft(f"{stream}.a")) == 7
+    assert await bare_log.append(draft(f"{bare_stream}.a")) == 7
 
 
-async def test_nobody_reads_past_what_was_dropped_unknowing(log: EventLog, stream: str) -> None:
+async def test_nobody_reads_past_what_was_dropped_unknowing(bare_log: EventLog, bare_stream: str) -> None:
     for _ in range(5):
-        await log.append(draft(f"{stream}.a"))
-    await log.drop(stream, 3)
+        await bare_log.append(draft(f"{bare_stream}.a"))
+    await bare_log.drop(bare_stream, 3)
     with pytest.raises(Dropped, match="records 3 to 3 are in the archive only"):
-        await log.follow(stream, "reader", after=2)
+        await bare_log.follow(bare_stream, "reader", after=2)
     with pytest.raises(Dropped, match="records 1 to 3"):
-        async for _ in log.scan(stream):
+        async for _ in bare_log.scan(bare_stream):
             pass
-    follower = await log.follow(stream, "reader", after=3)
+    follower = await bare_log.follow(bare_stream, "reader", after=3)
     assert [record.position for record in await fetched(follower, 2)] == [4, 5]
     await follower.close()
 
 
-async def test_a_follower_that_is_overtaken_by_a_drop_says_so(log: EventLog, stream: str) -> None:
+async def test_a_follower_that_is_overtaken_by_a_drop_says_so(bare_log: EventLog, bare_stream: str) -> None:
     for _ in range(80):
-        await log.append(draft(f"{stream}.a", bytes(512 * 1024)))
-    follower = await log.follow(stream, "reader", after=0)
+        await bare_log.append(draft(f"{bare_stream}.a", bytes(512 * 1024)))
+    follower = await bare_log.follow(bare_stream, "reader", after=0)
     positions = [record.position for record in await fetched(follower, 1)]
-    await log.drop(stream, 79)
+    await bare_log.drop(bare_stream, 79)
     with pytest.raises(Dropped, match="begins at 80"):
         while True:
             positions += [record.position for record in await fetched(follower, 1)]
@@ -465,13 +492,13 @@ async def test_a_follower_that_is_overtaken_by_a_drop_says_so(log: EventLog, str
     await follower.close()
 
 
-async def test_a_dropped_beginning_may_be_purged(log: EventLog, stream: str) -> None:
+async def test_a_dropped_beginning_may_be_purged(bare_log: EventLog, bare_stream: str) -> None:
     for _ in range(3):
-        await log.append(draft(f"{stream}.a"))
-    await log.drop(stream, 2)
-    assert await log.purge(stream) == 3
-    assert await log.append(draft(f"{stream}.a")) == 4
-    assert [record.position async for record in log.scan(stream)] == [4]
+        await bare_log.append(draft(f"{bare_stream}.a"))
+    await bare_log.drop(bare_stream, 2)
+    assert await bare_log.purge(bare_stream) == 3
+    assert await bare_log.append(draft(f"{bare_stream}.a")) == 4
+    assert [record.position async for record in bare_log.scan(bare_stream)] == [4]
 
 
 # Signals.

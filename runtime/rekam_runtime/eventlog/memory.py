@@ -21,6 +21,7 @@ from rekam_runtime.eventlog.port import (
     StreamSpec,
     check_batch,
     check_kept,
+    covers,
 )
 
 
@@ -110,7 +111,7 @@ class MemoryLog:
         return [stream.store(draft) for draft in drafts]
 
     async def read(self, stream: str, subject: str, after: int = 0) -> list[Record]:
-        return [record for record in self._named(stream).past(after) if _covers(subject, record.subject)]
+        return [record for record in self._named(stream).past(after) if covers(subject, record.subject)]
 
     async def scan(self, stream: str, after: int = 0) -> AsyncIterator[Record]:
         scanned = self._named(stream)
@@ -171,7 +172,7 @@ class MemoryLog:
 
     def _of_subject(self, subject: str) -> _Stream:
         for stream in self._streams.values():
-            if any(_covers(pattern, subject) for pattern in stream.spec.subjects):
+            if any(covers(pattern, subject) for pattern in stream.spec.subjects):
                 return stream
         raise NotFound(f"event log: no stream takes {subject}")
 
@@ -207,12 +208,5 @@ class _MemoryFollower:
         pass
 
 
-def _covers(pattern: str, subject: str) -> bool:
-    """Whether a subject, or a pattern with a final `>`, takes a subject."""
-    if pattern == ">" or pattern == subject:
-        return True
-    return pattern.endswith(".>") and subject.startswith(pattern[:-1])
-
-
 def _overlap(one: StreamSpec, other: StreamSpec) -> bool:
-    return any(_covers(a, b) or _covers(b, a) for a in one.subjects for b in other.subjects)
+    return any(covers(a, b) or covers(b, a) for a in one.subjects for b in other.subjects)

@@ -107,6 +107,13 @@ def first_gap(after: int, records: Iterable[Record]) -> int | None:
     return None
 
 
+def covers(pattern: str, subject: str) -> bool:
+    """Whether a subject, or a pattern with a final `>`, takes a subject."""
+    if pattern == ">" or pattern == subject:
+        return True
+    return pattern.endswith(".>") and subject.startswith(pattern[:-1])
+
+
 def check_size(draft: Draft) -> None:
     """Refuse what no adapter takes."""
     if len(draft.data) > MAX_DATA_BYTES:

@@ -90,9 +90,10 @@ async def names(connection: Connection) -> list[str]:
 
 
 async def drop(connection: Connection, stream: str, up_to: int) -> None:
-    # Beyond the last one, JetStream would skip positions.
-    last = (await state(connection, stream)).last_seq
-    await connection.api(f"STREAM.PURGE.{stream}", {"seq": min(up_to, last) + 1})
+    # JetStream takes a sequence of 0 for all there is, and one past the last skips positions.
+    up_to = min(up_to, (await state(connection, stream)).last_seq)
+    if up_to > 0:
+        await connection.api(f"STREAM.PURGE.{stream}", {"seq": up_to + 1})
 
 
 async def purge(connection: Connection, stream: str) -> int:
