@@ -16,6 +16,7 @@ import time
 import weakref
 
 from rekam import settings
+from rekam.delivery.channel import load_grpc
 from rekam.delivery.refusals import Refusals
 from rekam.delivery.sender import Sender
 from rekam.errors import DeliveryTimeout
@@ -131,6 +132,7 @@ class Recorder:
 
     def _start(self) -> None:
         options = self._options
+        load_grpc()
         if multiprocessing.process.parent_process() is not None:
             # Such a child may leave by os._exit and runs only these finalizers.
             multiprocessing.util.Finalize(None, close_all, exitpriority=0)

@@ -24,13 +24,22 @@ _OPTIONS = (
 )
 
 
-def open_channel(target: str) -> grpc.Channel:
-    """A new channel to host:port. In a forked child it goes through a relay process."""
+def load_grpc() -> None:
+    """Import gRPC, in a thread of the program.
+
+    A fork while a thread of ours imports it would leave a child that does so waiting for ever.
+    """
     # gRPC's core writes notes on closed connections to stderr; the SDK says what matters itself.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     # Its own fork handlers can hang a fork for ever. They are for children that use gRPC, and
     # those go through a relay here.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    import grpc  # noqa: F401
+
+
+def open_channel(target: str) -> grpc.Channel:
+    """A new channel to host:port. In a forked child it goes through a relay process."""
+    load_grpc()
     import grpc
 
     if _forked_after_grpc:
