@@ -33,6 +33,8 @@ class MemoryServer:
         self.tags: dict[str, dict[str, str]] = {}
         # (run id, writer) -> sequence -> (rank, keys, frame)
         self.frames: dict[tuple[str, str], dict[int, tuple[int | None, list[str], ingest_pb2.Frame]]] = {}
+        # (run id, writer) -> sequence -> text
+        self.texts: dict[tuple[str, str], dict[int, ingest_pb2.Text]] = {}
         self.controls: dict[tuple[str, str], int] = {}
         self.received_frames = 0
         self.streams = 0
@@ -104,6 +106,16 @@ class MemoryServer:
                     found += list(zip(frame.steps, frame.times_us, values, strict=True))
         return found
 
+    def lines(self, run_id: str, stream: str) -> list[str]:
+        """Stored lines of a text stream, in the order of writers and sequences."""
+        return [
+            line
+            for (run, _), texts in sorted(self.texts.items())
+            for _, text in sorted(texts.items())
+            for line in text.lines
+            if run == run_id and text.stream == stream
+        ]
+
     def bits(self, run_id: str, key: str) -> bytes:
         """The values' bit patterns."""
         return array("d", [value for _, _, value in self.points(run_id, key)]).tobytes()
@@ -158,6 +170,8 @@ class MemoryServer:
                 key_sets[request.key_set.hash] = list(request.key_set.keys)
             case "frame":
                 return self._frame(request.frame, opened, expected, key_sets)
+            case "text":
+                return self._text(request.text, opened, expected)
             case "create_run":
                 if self._is_new(request.create_run):
                     self.runs[request.create_run.run_id] = request.create_run
@@ -189,14 +203,9 @@ class MemoryServer:
         key_sets: dict[bytes, list[str]],
     ) -> ingest_pb2.Refusal | None:
         self.received_frames += 1
-        run = opened.get(frame.run)
-        if run is None:
-            return _refusal(3, "frame.run", "no run is open under this handle")
-        if run.run_id not in self.runs:
-            return _refusal(5, "frame.run", "no such run")
-        if frame.sequence > expected[frame.run]:
-            return _refusal(9, "frame.sequence", f"gap: {expected[frame.run]} comes next")
-        expected[frame.run] = max(expected[frame.run], frame.sequence + 1)
+        refusal = self._follows("frame", frame, opened, expected)
+        if refusal is not None:
+            return refusal
         keys = key_sets.get(frame.key_set)
         if keys is None:
             return _refusal(5, "frame.key_set", "unknown key set")
@@ -205,9 +214,42 @@ class MemoryServer:
             return _refusal(3, "frame.values", "wrong lengths")
         if frame.ByteSize() > 1_000_000:
             return _refusal(3, "frame", "over the limit")
+        run = opened[frame.run]
         rank = run.rank if run.HasField("rank") else None
         stored = self.frames.setdefault((run.run_id, run.writer), {})
         stored.setdefault(frame.sequence, (rank, keys, frame))
+        return None
+
+    def _text(
+        self, text: ingest_pb2.Text, opened: dict[int, ingest_pb2.OpenRun], expected: dict[int, int]
+    ) -> ingest_pb2.Refusal | None:
+        refusal = self._follows("text", text, opened, expected)
+        if refusal is not None:
+            return refusal
+        if not 1 <= len(text.lines) <= 65_536 or len(text.times_us) != len(text.lines):
+            return _refusal(3, "text.lines", "wrong lengths")
+        if text.ByteSize() > 1_000_000:
+            return _refusal(3, "text", "over the limit")
+        run = opened[text.run]
+        self.texts.setdefault((run.run_id, run.writer), {}).setdefault(text.sequence, text)
+        return None
+
+    def _follows(
+        self,
+        name: str,
+        body: ingest_pb2.Frame | ingest_pb2.Text,
+        opened: dict[int, ingest_pb2.OpenRun],
+        expected: dict[int, int],
+    ) -> ingest_pb2.Refusal | None:
+        """Whether the run is open and there, and the sequence the next one or one before."""
+        run = opened.get(body.run)
+        if run is None:
+            return _refusal(3, f"{name}.run", "no run is open under this handle")
+        if run.run_id not in self.runs:
+            return _refusal(5, f"{name}.run", "no such run")
+        if body.sequence > expected[body.run]:
+            return _refusal(9, f"{name}.sequence", f"gap: {expected[body.run]} comes next")
+        expected[body.run] = max(expected[body.run], body.sequence + 1)
         return None
 
     def _is_new(self, request: Any) -> bool:

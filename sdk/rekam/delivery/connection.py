@@ -111,7 +111,7 @@ class Connection:
                 record = stored.record
                 if not self._admit(stored):
                     return
-                if record.kind is Kind.FRAME:
+                if record.kind is not Kind.CONTROL:
                     if self._open_again:
                         self._open_again = False
                         opened.clear()
@@ -120,7 +120,7 @@ class Connection:
                         opened[record.handle] = run
                         yield _with_id(stored.position - 2, _open_at(run, record.sequence))
                     expected[record.handle] = record.sequence + 1
-                    if record.key_set not in known_key_sets:
+                    if record.kind is Kind.FRAME and record.key_set not in known_key_sets:
                         known_key_sets.add(record.key_set)
                         yield _with_id(stored.position - 1, cursor.key_sets[record.key_set])
                 yield _with_id(stored.position, record.body)
@@ -185,7 +185,7 @@ class Connection:
             with self._spool.changed:
                 body = next((body for position, _, body in self._window if position == refusal.id), b"")
             self._refused(refusal.id, refusal, body)
-            if refusal.field.startswith(("open_run", "frame.run")):
+            if refusal.field.startswith(("open_run", "frame.run", "text.run")):
                 # The run is deleted, say. It may be restored while this stream lasts.
                 self._open_again = True
             return
@@ -207,7 +207,7 @@ def _with_id(id: int, body: bytes) -> bytes:
 
 
 def _open_at(body: bytes, sequence: int) -> bytes:
-    """An open_run body that announces `sequence` as the next frame's."""
+    """An open_run body that announces `sequence` as the next frame's or text's."""
     request = ingest_pb2.IngestRequest.FromString(body)
     request.open_run.next_sequence = sequence
     return request.SerializeToString()

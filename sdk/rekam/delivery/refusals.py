@@ -26,7 +26,7 @@ class Refusals:
         self._logged: set[tuple[str, str]] = set()
 
     def add(self, id: int, refusal: ingest_pb2.Refusal, body: bytes) -> None:
-        """Take a refusal in; `body` is the control record's, empty for points."""
+        """Take a refusal in; `body` is the control record's, empty for points and text."""
         with self._lock:
             if id <= self._greatest_id:
                 return
@@ -51,7 +51,7 @@ class Refusals:
 
 
 def _describe(refusal: ingest_pb2.Refusal, body: bytes) -> Refusal:
-    record, run_id = "points", ""
+    record, run_id = "text" if refusal.field.startswith("text") else "points", ""
     if body:
         request = ingest_pb2.IngestRequest.FromString(body)
         record = request.WhichOneof("body") or record

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from rekam.errors import SpoolError, SpoolFull
-from rekam.recording.frames import frame_bodies
 from rekam.spool.records import Kind, Record
 from rekam.spool.spool import Definition, Spool
 
 if TYPE_CHECKING:
-    from rekam.recording.writer import Columns
+    from rekam.recording.writer import Columns, Texts
 
 log = logging.getLogger("rekam")
 
@@ -23,7 +23,7 @@ log = logging.getLogger("rekam")
 _TAKE = 2_000
 _RETRY_DISK_SECONDS = 1.0
 
-_columns_of = itemgetter(0)
+_owner_of = itemgetter(0)
 _bytes_of = itemgetter(1)
 
 
@@ -35,7 +35,8 @@ class Buffer:
     """
 
     def __init__(self, spool: Spool, *, limit: int, flush_interval: float, raise_when_full: bool) -> None:
-        self.rows: list[tuple[Columns | None, bytes]] = []
+        # With what they belong to; None for control records.
+        self.rows: list[tuple[Columns | Texts | None, bytes]] = []
         self.held = 0
         # From here on the thread is woken before its time.
         self.crowded_at = min(limit // 4, 1024 * 1024)
@@ -50,6 +51,14 @@ class Buffer:
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="rekam-spool", daemon=True)
         self._thread.start()
+
+    def append_texts(self, texts: Texts, bodies: Sequence[bytes]) -> bool:
+        """Text, which never waits for room; False when there is little left, which is for points."""
+        if self.held > self._limit // 2:
+            return False
+        self.rows += [(texts, body) for body in bodies]
+        self.held += sum(map(len, bodies))
+        return True
 
     def append_control(self, body: bytes) -> None:
         """A control record; it keeps its place among the rows."""
@@ -105,26 +114,22 @@ class Buffer:
         """Turn up to `count` rows into records that are to be written; returns how many."""
         rows = self.rows[:count]
         del self.rows[:count]
-        groups: dict[Columns, list[bytes]] = {}
-        for columns, group in groupby(rows, _columns_of):
-            if columns is not None:
-                groups.setdefault(columns, []).extend(map(_bytes_of, group))
+        groups: dict[Columns | Texts, list[bytes]] = {}
+        for owner, group in groupby(rows, _owner_of):
+            if owner is not None:
+                groups.setdefault(owner, []).extend(map(_bytes_of, group))
                 continue
-            self._frame(groups)
+            self._number(groups)
             groups = {}
             self._unwritten += [(Record(Kind.CONTROL, body), (), len(body)) for _, body in group]
-        self._frame(groups)
+        self._number(groups)
         return len(rows)
 
-    def _frame(self, groups: dict[Columns, list[bytes]]) -> None:
-        for columns, rows in groups.items():
-            writer, key_set = columns.writer, columns.key_set
-            held = len(rows) * key_set.row_bytes
-            definitions = (writer.definition, key_set.definition)
-            for sequence, body in frame_bodies(writer.handle, writer.next_frame, key_set, rows):
-                record = Record(Kind.FRAME, body, writer.handle, sequence, key_set.hash)
-                self._unwritten.append((record, definitions, held))
-                writer.next_frame = sequence + 1
+    def _number(self, groups: dict[Columns | Texts, list[bytes]]) -> None:
+        for owner, rows in groups.items():
+            held = sum(map(len, rows))
+            for record in owner.records(rows):
+                self._unwritten.append((record, owner.definitions, held))
                 held = 0
 
     def _write(self, deadline: float | None) -> bool:

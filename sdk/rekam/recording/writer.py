@@ -6,14 +6,16 @@ import os
 import secrets
 import struct
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import time_ns
 from typing import Any
 
 from rekam.errors import Invalid
 from rekam.recording.buffer import Buffer
+from rekam.recording.frames import frame_bodies
 from rekam.recording.key_sets import KeySet, key_set_of, row_fault
-from rekam.spool.records import NO_KEY_SET, Kind
+from rekam.recording.texts import numbered_text, text_bodies
+from rekam.spool.records import NO_KEY_SET, Kind, Record
 from rekam.spool.spool import Definition
 from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.ingest.v1 import ingest_pb2
@@ -24,15 +26,42 @@ _REMEMBERED = 4_096
 
 
 class Columns:
-    """A key set as used by one writer: what a buffered row belongs to."""
+    """A key set as used by one writer: what a buffered row of metrics belongs to."""
 
-    __slots__ = ("key_set", "pack", "row_bytes", "writer")
+    __slots__ = ("definitions", "key_set", "pack", "row_bytes", "writer")
 
     def __init__(self, writer: RunWriter, key_set: KeySet) -> None:
         self.writer = writer
         self.key_set = key_set
         self.pack = key_set.pack
         self.row_bytes = key_set.row_bytes
+        self.definitions = (writer.definition, key_set.definition)
+
+    def records(self, rows: Sequence[bytes]) -> Iterator[Record]:
+        """The frames that hold `rows`, numbered."""
+        writer = self.writer
+        for sequence, body in frame_bodies(writer.handle, writer.next_sequence, self.key_set, rows):
+            writer.next_sequence = sequence + 1
+            yield Record(Kind.FRAME, body, writer.handle, sequence, self.key_set.hash)
+
+
+class Texts:
+    """Text of one writer: what buffered lines belong to."""
+
+    __slots__ = ("definitions", "writer")
+
+    def __init__(self, writer: RunWriter) -> None:
+        self.writer = writer
+        self.definitions = (writer.definition,)
+
+    def records(self, bodies: Sequence[bytes]) -> Iterator[Record]:
+        """A record for each body (`text_bodies`), numbered."""
+        writer = self.writer
+        for body in bodies:
+            sequence = writer.next_sequence
+            writer.next_sequence += 1
+            numbered = numbered_text(writer.handle, sequence, body)
+            yield Record(Kind.TEXT, numbered, writer.handle, sequence)
 
 
 class RunWriter:
@@ -45,8 +74,8 @@ class RunWriter:
     def __init__(self, run_id: str, rank: int | None, attach: Callable[[], tuple[Buffer, int]]) -> None:
         self.run_id = run_id
         self.rank = rank
-        # Set by the buffer's thread, which alone numbers frames.
-        self.next_frame = 1
+        # Set by the buffer's thread, which alone numbers frames and texts.
+        self.next_sequence = 1
         self._attach = attach
         self._columns: dict[tuple[str, ...] | str, Columns] = {}
         self._create: run_pb2.CreateRunRequest | None = None
@@ -54,7 +83,7 @@ class RunWriter:
 
     def _begin(self) -> None:
         self.writer = f"{os.getpid()}-{secrets.token_hex(6)}"
-        self.next_frame = 1
+        self.next_sequence = 1
         self._next_control = 1
         self._lock = threading.RLock()
         self._buffer, self.handle = self._attach()
@@ -65,6 +94,7 @@ class RunWriter:
             opened.rank = self.rank
         body = ingest_pb2.IngestRequest(open_run=opened).SerializeToString()
         self.definition = Definition(Kind.RUN, self.handle, NO_KEY_SET, body)
+        self._texts = Texts(self)
         self._stale = False
 
     def forked(self) -> None:
@@ -115,6 +145,14 @@ class RunWriter:
             self._columns = {}
         self._columns[name] = columns
         return columns
+
+    # ---- text ----
+
+    def log_lines(self, stream: str, times_us: Sequence[int], lines: Sequence[str]) -> bool:
+        """Lines of a text stream with their times; False, and none is logged, when there is no room now."""
+        self._ensure_begun()
+        bodies = list(text_bodies(stream, times_us, lines))
+        return self._buffer.append_texts(self._texts, bodies)
 
     # ---- control records ----
 

@@ -13,7 +13,7 @@ log = logging.getLogger("rekam")
 
 
 class Cursor:
-    """Goes through the frames and control records after `after`, for one connection.
+    """Goes through the frames, texts and control records after `after`, for one connection.
 
     Definitions are not handed out but kept: `runs[handle]` and `key_sets[hash]` are the
     bodies that stand for the record just returned. They are those of one segment, so
@@ -94,12 +94,14 @@ class Cursor:
         return stored
 
     def _defined(self, stored: Stored, segment: Segment) -> bool:
-        """Whether what a frame relies on could be read."""
+        """Whether what a record relies on could be read."""
         record = stored.record
-        if record.kind is not Kind.FRAME or (record.handle in self.runs and record.key_set in self.key_sets):
+        if record.kind is Kind.CONTROL or (
+            record.handle in self.runs and (record.kind is Kind.TEXT or record.key_set in self.key_sets)
+        ):
             return True
         log.error(
-            "spool %s: lost the frame at position %d: what it relies on is damaged",
+            "spool %s: lost the record at position %d: what it relies on is damaged",
             self._spool.directory,
             stored.position,
         )

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 MAGIC = b"RKMSPOOL"
-VERSION = 1
+# 2 added texts.
+VERSION = 2
+_READABLE = (1, 2)
 # magic, version, position of the segment's first byte in the spool, CRC of what precedes.
 SEGMENT_HEADER = struct.Struct("<8sIQI")
 # length of the body, CRC of the rest of the header and the body; kind, handle, sequence, key set.
@@ -31,6 +33,7 @@ class Kind(IntEnum):
     KEY_SET = 2  # defines `key_set` for the records after it in the segment (key_set)
     FRAME = 3
     CONTROL = 4
+    TEXT = 5
 
 
 _KINDS = frozenset(Kind)
@@ -70,15 +73,15 @@ class Damaged(Exception):
         self.resume = resume
 
 
-def segment_header(base: int) -> bytes:
+def segment_header(base: int, version: int = VERSION) -> bytes:
     """First bytes of the segment that begins at position `base`."""
-    head = SEGMENT_HEADER.pack(MAGIC, VERSION, base, 0)[:-4]
+    head = SEGMENT_HEADER.pack(MAGIC, version, base, 0)[:-4]
     return head + struct.pack("<I", zlib.crc32(head))
 
 
 def check_segment_header(data: bytes, base: int) -> None:
     """Raise Damaged when `data` is not the header of the segment at `base`."""
-    if data != segment_header(base):
+    if not any(data == segment_header(base, version) for version in _READABLE):
         raise Damaged(base, "the segment's header is damaged or of another version")
 
 
