@@ -1,6 +1,11 @@
 """Rekam's Python SDK: log runs, params and metrics, and read them back. See docs/sdk.md."""
 
 from rekam import errors
+from rekam.capture.switches import (
+    disable_system_metrics_logging,
+    enable_system_metrics_logging,
+    set_system_metrics_sampling_interval,
+)
 from rekam.client import Client
 from rekam.entities import (
     Buckets,
@@ -67,6 +72,8 @@ __all__ = [
     "delete_experiment",
     "delete_run",
     "delete_tag",
+    "disable_system_metrics_logging",
+    "enable_system_metrics_logging",
     "end_run",
     "errors",
     "flush",
@@ -85,6 +92,7 @@ __all__ = [
     "set_experiment",
     "set_experiment_tag",
     "set_experiment_tags",
+    "set_system_metrics_sampling_interval",
     "set_tag",
     "set_tags",
     "set_tracking_uri",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rekam.conversion import status_of
 from rekam.entities import RunData, RunInfo, RunStatus
@@ -16,6 +16,9 @@ from rekam.keys import check_key
 from rekam.recorder import Recorder
 from rekam.recording.writer import RunWriter, int_step
 from rekam_proto.tracking.v1 import read_pb2
+
+if TYPE_CHECKING:
+    from rekam.capture.capture import Capture
 
 log = logging.getLogger("rekam")
 
@@ -37,6 +40,8 @@ class ActiveRun:
         self._writer = writer
         self._recorder = recorder
         self._owner = os.getpid()
+        # What it records by itself; set by whoever starts it.
+        self.capture: Capture | None = None
         self.ended = False
 
     @property
@@ -115,6 +120,10 @@ class ActiveRun:
         for key in keys:
             self._tags.pop(key, None)
 
+    def log_lines(self, stream: str, times_us: Sequence[int], lines: Sequence[str]) -> bool:
+        """Log lines of text; False, and none is logged, when little room is left in the buffer."""
+        return self._writer.log_lines(stream, times_us, lines)
+
     def flush(self, timeout: float) -> None:
         """Return when everything logged so far is acknowledged: on disk in the server's log.
 
@@ -123,8 +132,12 @@ class ActiveRun:
         """
         self._recorder.flush(timeout)
 
-    def end(self, status: str = RunStatus.FINISHED, *, timeout: float) -> None:
+    def end(
+        self, status: str = RunStatus.FINISHED, *, timeout: float, error: BaseException | None = None
+    ) -> None:
         """Set status and end time, then flush for up to `timeout` seconds.
+
+        error: what it ends by, if by one.
 
         Raises RefusedRecords; warns when not everything is acknowledged in time: it stays in the
         spool and is delivered later. In a forked child, and as a rank above 0, only flushes.
@@ -133,6 +146,8 @@ class ActiveRun:
         if self.ended:
             return
         self.ended = True
+        if self.capture is not None:
+            self.capture.stop(error)
         if os.getpid() == self._owner and not self._writer.rank:
             self._writer.update(status=number, end_ms=time.time_ns() // 1_000_000)
         if not self._recorder.settle(timeout, give_up_offline=True):
@@ -156,7 +171,7 @@ class ActiveRun:
             return
         status = RunStatus.KILLED if issubclass(kind, KeyboardInterrupt) else RunStatus.FAILED
         try:
-            end_active(self, status)
+            end_active(self, status, error=error)
         except (RefusedRecords, SpoolError) as refused:
             # The program's own error is the one to see.
             log.error("while ending run %s: %s", self.run_id, refused)

@@ -41,6 +41,15 @@ class Settings:
     retry_timeout: float = 60.0
     # How long the process' exit waits for acknowledgements.
     exit_timeout: float = 10.0
+    # What a run records without being told to; docs/sdk.md has the switches.
+    system_metrics: bool = True
+    system_metrics_seconds: float = 10.0
+    # off; on: what Python writes to its streams; fd: what anything in the process writes.
+    console: str = "on"
+    # Bound of one run's console output.
+    console_bytes: int = 64 * 1024**2
+    git: bool = True
+    git_diff_bytes: int = 1024**2
     # Defaults of start_run: resume this run, in this experiment, as this rank.
     run_id: str = ""
     experiment_name: str = ""
@@ -57,6 +66,33 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+_SWITCH = {
+    "1": True,
+    "true": True,
+    "on": True,
+    "yes": True,
+    "0": False,
+    "false": False,
+    "off": False,
+    "no": False,
+}
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in _SWITCH:
+        raise ValueError("must be 1 or 0")
+    return _SWITCH[text.lower()]
+
+
+def _console(text: str) -> str:
+    if text == "fd":
+        return text
+    try:
+        return "on" if _switch(text) else "off"
+    except ValueError:
+        raise ValueError("must be 1, 0 or fd") from None
+
+
 def _at_least(least: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         try:
@@ -68,6 +104,13 @@ def _at_least(least: int) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def _period(text: str) -> float:
+    number = _seconds(text)
+    if number < 0.1:
+        raise ValueError("must be 0.1 seconds or more")
+    return number
 
 
 def _seconds(text: str) -> float:
@@ -93,6 +136,12 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "REKAM_FLUSH_TIMEOUT": ("flush_timeout", _seconds),
     "REKAM_RETRY_TIMEOUT": ("retry_timeout", _seconds),
     "REKAM_EXIT_TIMEOUT": ("exit_timeout", _seconds),
+    "REKAM_SYSTEM_METRICS": ("system_metrics", _switch),
+    "REKAM_SYSTEM_METRICS_SECONDS": ("system_metrics_seconds", _period),
+    "REKAM_CONSOLE": ("console", _console),
+    "REKAM_CONSOLE_BYTES": ("console_bytes", _at_least(0)),
+    "REKAM_GIT": ("git", _switch),
+    "REKAM_GIT_DIFF_BYTES": ("git_diff_bytes", _at_least(0)),
     "REKAM_RUN_ID": ("run_id", str),
     "REKAM_EXPERIMENT_NAME": ("experiment_name", str),
     "REKAM_EXPERIMENT_ID": ("experiment_id", str),

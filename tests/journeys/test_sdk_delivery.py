@@ -232,6 +232,7 @@ def test_refused_records_are_raised_and_the_rest_is_stored(server: MemoryServer,
         rekam.flush()
         rekam.end_run()
         """,
+        REKAM_GIT="0",
     )
     out, err = program.finish()
     assert json.loads(out) == ["INVALID_ARGUMENT", "tags[0].value", "set_tags", True]

@@ -12,12 +12,15 @@ from pathlib import Path
 class Program:
     """A Python program that logs; `import rekam, os, sys, json, time` comes first."""
 
-    def __init__(self, uri: str, spool: Path, source: str, **environ: str) -> None:
+    def __init__(
+        self, uri: str, spool: Path, source: str, *, directory: Path | None = None, **environ: str
+    ) -> None:
         prelude = "import json, os, sys, time\nimport rekam\n"
         # A program of its own: nothing of the test's environment steers it.
         clean = {name: value for name, value in os.environ.items() if not name.startswith("REKAM_")}
         self.process = subprocess.Popen(
             [sys.executable, "-c", prelude + textwrap.dedent(source)],
+            cwd=directory,
             env={**clean, "REKAM_TRACKING_URI": uri, "REKAM_SPOOL_DIR": str(spool), **environ},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -13,6 +13,8 @@ from typing import Any
 
 from rekam import active, settings
 from rekam.address import target_of
+from rekam.capture import switches
+from rekam.capture.capture import Capture
 from rekam.client import Client
 from rekam.entities import Run, RunInfo, RunStatus
 from rekam.errors import FailedPrecondition, RefusedRecords, SpoolError, Unavailable
@@ -40,14 +42,19 @@ def start_run(
     tags: Mapping[str, Any] | None = None,
     description: str | None = None,
     rank: int | None = None,
+    log_system_metrics: bool | None = None,
+    capture_console: bool | None = None,
 ) -> ActiveRun:
     """Start a run, or resume the one with `run_id` (or REKAM_RUN_ID), and make it the active one.
 
     nested: start it inside the active run, as its child. rank: of this process in a distributed
     job (REKAM_RANK or RANK); any number of ranks may resume one run at once, and those above 0
-    leave its status alone. Waits up to REKAM_CONNECT_TIMEOUT for the server's word; without a
-    server it warns and goes on, and everything is delivered later. Raises RefusedRecords when
-    the server refuses the run, NotFound and FailedPrecondition for a run_id that is missing or deleted.
+    leave its status alone. log_system_metrics, capture_console: whether it records them; None
+    is as REKAM_SYSTEM_METRICS and REKAM_CONSOLE say, which is yes.
+
+    Waits up to REKAM_CONNECT_TIMEOUT for the server's word; without a server it warns and goes
+    on, and everything is delivered later. Raises RefusedRecords when the server refuses the run,
+    NotFound and FailedPrecondition for a run_id that is missing or deleted.
     """
     outer = active.own()
     if outer is not None and not nested:
@@ -70,6 +77,13 @@ def start_run(
             tags[_NOTE_TAG] = description
         run = _create(experiment_id, run_name, tags, rank)
     active.enter(run)
+    run.capture = Capture(
+        run,
+        system_metrics=switches.system_metrics_period(log_system_metrics),
+        console=options.console != "off" if capture_console is None else capture_console,
+        # What a resumed run ran before is not told by what runs now.
+        git=options.git and not resumed and not rank,
+    )
     return run
 
 
@@ -149,10 +163,12 @@ def end_run(status: str = RunStatus.FINISHED) -> None:
         end_active(run, status)
 
 
-def end_active(run: ActiveRun, status: str, timeout: float | None = None) -> None:
-    """End `run`, active or not."""
+def end_active(
+    run: ActiveRun, status: str, timeout: float | None = None, error: BaseException | None = None
+) -> None:
+    """End `run`, active or not. error: what it ends by."""
     active.leave(run)
-    run.end(status, timeout=settings.current().flush_timeout if timeout is None else timeout)
+    run.end(status, timeout=settings.current().flush_timeout if timeout is None else timeout, error=error)
 
 
 def active_run() -> ActiveRun | None:
