@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from rekam_runtime.archive import ArchivedLog
 from rekam_runtime.archive.names import Catalogue, SegmentName, sha256_of
@@ -60,7 +60,7 @@ class AgedLog(ArchivedLog):
         await self._age(stream)
         return await super().read(stream, subject, after)
 
-    async def scan(self, stream: str, after: int = 0) -> AsyncIterator[Record]:
+    async def scan(self, stream: str, after: int = 0) -> AsyncGenerator[Record, None]:
         await self._age(stream)
         async for record in super().scan(stream, after):
             yield record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from rekam_runtime.archive.following import ArchivedFollower
@@ -49,7 +49,7 @@ class ArchivedLog:
             return records + await self.read(stream, subject, after)
         return records + kept
 
-    async def scan(self, stream: str, after: int = 0) -> AsyncIterator[Record]:
+    async def scan(self, stream: str, after: int = 0) -> AsyncGenerator[Record, None]:
         last = await self._log.last_position(stream)
         while after < last:
             try:

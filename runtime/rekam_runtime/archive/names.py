@@ -74,12 +74,22 @@ class Catalogue:
         self.segments: list[StoredSegment] = []
 
     async def refresh(self) -> None:
-        """List what came since the last time."""
+        """List what came behind what was listed before."""
         async for blob in self._store.list(self._folder, after=self._listed):
             self._listed = blob.key
             name = SegmentName.parse(blob.key)
-            if name is not None and (not self.segments or name.last > self.segments[-1].name.last):
-                self.segments.append(StoredSegment(name, blob.size))
+            if name is not None:
+                self._append(StoredSegment(name, blob.size))
+
+    def add(self, segment: StoredSegment) -> None:
+        """Take a segment that was stored, wherever its place is."""
+        known, self.segments = [*self.segments, segment], []
+        for each in sorted(known, key=lambda each: (each.name.first, each.name.last)):
+            self._append(each)
+
+    def _append(self, segment: StoredSegment) -> None:
+        if not self.segments or segment.name.last > self.segments[-1].name.last:
+            self.segments.append(segment)
 
     def covering(self, position: int) -> StoredSegment | None:
         """The segment with the record of this position."""

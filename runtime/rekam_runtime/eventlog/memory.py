@@ -7,7 +7,7 @@ import time
 import uuid
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from rekam_runtime.errors import FailedPrecondition, NotFound, SlowDown
@@ -113,7 +113,7 @@ class MemoryLog:
     async def read(self, stream: str, subject: str, after: int = 0) -> list[Record]:
         return [record for record in self._named(stream).past(after) if covers(subject, record.subject)]
 
-    async def scan(self, stream: str, after: int = 0) -> AsyncIterator[Record]:
+    async def scan(self, stream: str, after: int = 0) -> AsyncGenerator[Record, None]:
         scanned = self._named(stream)
         scanned.check_kept(after)
         for record in scanned.past(after):

@@ -7,7 +7,7 @@ adapter to this page.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -184,7 +184,7 @@ class EventLog(Protocol):
         """
         ...
 
-    def scan(self, stream: str, after: int = 0) -> AsyncIterator[Record]:
+    def scan(self, stream: str, after: int = 0) -> AsyncGenerator[Record, None]:
         """Every record of the stream past a position, up to the last one at the call.
 
         Raises Dropped when not all of them are there.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from rekam_runtime.eventlog.port import StreamSpec
 
+_POINTS = "REKAM_POINTS_"
+
 
 def shard_of(run_id: bytes, shards: int) -> int:
     """Shard of a run, from the 16 bytes of its id."""
@@ -15,7 +17,11 @@ def shard_of(run_id: bytes, shards: int) -> int:
 
 
 def points_stream(shard: int) -> str:
-    return f"REKAM_POINTS_{shard}"
+    return f"{_POINTS}{shard}"
+
+
+def is_points_stream(name: str) -> bool:
+    return name.startswith(_POINTS)
 
 
 def points_subject(shard: int) -> str:

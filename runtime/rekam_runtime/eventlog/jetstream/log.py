@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from rekam_runtime.errors import FailedPrecondition
@@ -53,7 +53,7 @@ class JetStreamLog:
     async def read(self, stream: str, subject: str, after: int = 0) -> list[Record]:
         return [found.record async for found in reading.each(self._connection, stream, subject, after)]
 
-    async def scan(self, stream: str, after: int = 0) -> AsyncIterator[Record]:
+    async def scan(self, stream: str, after: int = 0) -> AsyncGenerator[Record, None]:
         extent = await self.extent(stream)
         check_kept(stream, extent, after)
         if after >= extent.last:
