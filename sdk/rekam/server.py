@@ -42,7 +42,7 @@ class Server:
 
     def __init__(self, target: str) -> None:
         from rekam_proto.local.v1 import local_pb2_grpc
-        from rekam_proto.log.v1 import log_pb2_grpc
+        from rekam_proto.log.v1 import archive_pb2_grpc, log_pb2_grpc
         from rekam_proto.tracking.v1 import experiment_pb2_grpc, metric_pb2_grpc, run_pb2_grpc
 
         self.target = target
@@ -51,6 +51,7 @@ class Server:
         self.runs = run_pb2_grpc.RunServiceStub(self.channel)
         self.metrics = metric_pb2_grpc.MetricServiceStub(self.channel)
         self.log = log_pb2_grpc.LogServiceStub(self.channel)
+        self.archive = archive_pb2_grpc.ArchiveServiceStub(self.channel)
         self.local = local_pb2_grpc.LocalStackServiceStub(self.channel)
 
     def call(self, method: Callable[..., Any], request: Any, retry_timeout: float) -> Any:

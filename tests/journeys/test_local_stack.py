@@ -118,6 +118,7 @@ def test_status_names_every_process(rekam_clean: LocalStack) -> None:
         "tracking-project",
         "artifacts-serve",
         "registry-serve",
+        "archive",
     }
     assert all(process["pid"] and process["resident_bytes"] for process in shown["processes"])
     assert "tracking-serve" in support.rekam("status", "--tracking-uri", rekam_clean.tracking_uri).stdout

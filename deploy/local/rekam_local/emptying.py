@@ -1,9 +1,9 @@
 """Reset: empties a running stack's log, projections and blobs, and leaves it as new.
 
 The order matters. First the gateway ends its ingest streams, so that nothing is appended
-any more; then the log is purged; then the projections are emptied and take the log's end
-as their position; then `serve` forgets what it has folded and appends the Default
-experiment again.
+any more; then the log is purged; then the archiver ends what it was storing, and the blobs
+are deleted; then the projections are emptied and take the log's end as their position;
+then `serve` forgets what it has folded and appends the Default experiment again.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from rekam_local.errors import StackError
 from rekam_local.services import Service
 from rekam_local.supervisor import Stack
 from rekam_runtime.eventlog.jetstream.log import JetStreamLog
-from rekam_runtime.eventlog.shards import points_stream
 
 _TIMEOUT_S = 20.0
-_CONTROL_STREAMS = ("REKAM_TRACKING", "REKAM_TRACKING_QUARANTINE", "REKAM_ARTIFACTS", "REKAM_REGISTRY")
 
 
 async def empty(stack: Stack) -> None:
     """Empty the stack; returns when it can be read and written again."""
+    for gateway in _of(stack, "rekam_gateway"):
+        await _reset(gateway)
+    await _purge(stack)
+    for archive in _of(stack, "rekam_archive", "archive"):
+        await _reset(archive)
     blobs = asyncio.create_task(stack.seaweed.empty())
     try:
-        for gateway in _of(stack, "rekam_gateway"):
-            await _reset(gateway)
-        await _purge(stack)
         for project in _of(stack, "rekam_tracking", "project"):
             await _reset(project)
         packages = ("rekam_tracking", "rekam_artifacts", "rekam_registry")
@@ -46,8 +46,7 @@ def _of(stack: Stack, package: str, role: str = "serve") -> list[Service]:
 async def _purge(stack: Stack) -> None:
     log = await JetStreamLog.connect(stack.nats_url, "rekam reset")
     try:
-        shards = [points_stream(shard) for shard in range(stack.options.scale.shards)]
-        for stream in (*_CONTROL_STREAMS, *shards):
+        for stream in await log.streams():
             await log.purge(stream)
     finally:
         await log.close()

@@ -131,9 +131,10 @@ def services(addresses: Addresses, scale: Scale, take_port: Callable[[], int]) -
         return of(name, f"rekam_{database}", role, count, "nats", database, REKAM_POSTGRES_URL=url, **env)
 
     serve = owner("tracking-serve", "tracking", "serve", scale.replicas)
-    project = owner("tracking-project", "tracking", "project", scale.replicas)
+    project = owner("tracking-project", "tracking", "project", scale.replicas, **addresses.s3)
     artifacts = owner("artifacts-serve", "artifacts", "serve", 1, **addresses.s3)
     registry = owner("registry-serve", "registry", "serve", 1)
+    archive = of("archive", "rekam_archive", "archive", 1, "nats", "seaweed", **addresses.s3)
     gateways = of(
         "gateway",
         "rekam_gateway",
@@ -146,9 +147,10 @@ def services(addresses: Addresses, scale: Scale, take_port: Callable[[], int]) -
         REKAM_TRACKING_TARGET=_target(serve),
         REKAM_ARTIFACTS_TARGET=_target(artifacts),
         REKAM_REGISTRY_TARGET=_target(registry),
+        REKAM_ARCHIVE_TARGET=_target(archive),
         REKAM_LOCAL_CONTROL_TARGET=addresses.control_target,
     )
-    return [*gateways, *serve, *project, *artifacts, *registry]
+    return [*gateways, *serve, *project, *artifacts, *registry, *archive]
 
 
 def _target(replicas: list[Service]) -> str:

@@ -47,7 +47,7 @@ class Archiver:
         self._every_s = every_s
         self._copiers: dict[str, StreamCopier] = {}
         self._round: asyncio.Task[float] | None = None
-        self.waits_for = "the first look at the archive"
+        self.waits_for = ""
 
     @property
     def copiers(self) -> Mapping[str, StreamCopier]:

@@ -14,7 +14,7 @@ from rekam_gateway.ingest.rpc import SERVICE, IngestService
 from rekam_gateway.ingest.tracking import TrackingClient
 from rekam_gateway.settings import Settings
 from rekam_proto.local.v1 import local_pb2
-from rekam_proto.log.v1 import log_pb2
+from rekam_proto.log.v1 import archive_pb2, log_pb2
 from rekam_proto.tracking.v1 import experiment_pb2, metric_pb2, run_pb2, text_pb2
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.shards import points_streams, points_subject
@@ -41,6 +41,7 @@ class Gateway:
 async def connected(settings: Settings) -> AsyncIterator[Gateway]:
     log = await JetStreamLog.connect(settings.nats_url.reveal(), "rekam gateway")
     tracking = channel(settings.tracking_target)
+    archive = channel(settings.archive_target) if settings.archive_target else None
     local = channel(settings.local_control_target) if settings.local_control_target else None
     publishers: list[ShardPublisher] = []
     try:
@@ -52,6 +53,8 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
         for file in (experiment_pb2, run_pb2, metric_pb2, text_pb2):
             services += _forwarded(file.DESCRIPTOR, tracking)
         services.append(_addressed(log_pb2.DESCRIPTOR.services_by_name["LogService"], {"tracking": tracking}))
+        if archive is not None:
+            services += _forwarded(archive_pb2.DESCRIPTOR, archive)
         if local is not None:
             services += _forwarded(local_pb2.DESCRIPTOR, local, loopback_only)
 
@@ -65,9 +68,9 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
         for publisher in publishers:
             await publisher.close()
     finally:
-        await tracking.close()
-        if local is not None:
-            await local.close()
+        for opened in (tracking, archive, local):
+            if opened is not None:
+                await opened.close()
         await log.close()
 
 

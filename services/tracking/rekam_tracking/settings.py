@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rekam_runtime.blobs.settings import S3Settings
 from rekam_runtime.settings import HostPort, Secret, setting
 
 
@@ -15,7 +16,7 @@ class MigrateSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProjectSettings(MigrateSettings):
+class ProjectSettings(MigrateSettings, S3Settings):
     nats_url: Secret = setting("REKAM_NATS_URL")
     ops_listen: HostPort = setting("REKAM_OPS_LISTEN", default=HostPort("127.0.0.1", 0))
     points_shards: int = setting("REKAM_POINTS_SHARDS", default=1, at_least=1, at_most=1024)

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from rekam_proto.tracking.v1 import experiment_pb2_grpc, run_pb2_grpc
+from rekam_runtime.archive import ArchivedLog
+from rekam_runtime.blobs.s3 import S3Store
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.port import EventLog
 from rekam_runtime.eventlog.shards import points_stream, points_streams
@@ -103,16 +105,19 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
     """The control stream and the points streams into Postgres; replicas share the work."""
     connections = _PROJECT_CONNECTIONS + settings.points_shards
     replica = Replica(_name("project"))
-    async with _connected(settings, replica.application_name, connections) as (log, pool):
+    async with (
+        _connected(settings, replica.application_name, connections) as (log, pool),
+        _whole(log, settings) as whole,
+    ):
         # One for each stream: what one remembers of an open transaction is nothing to the others.
         points = {points_stream(shard): PointsProjection() for shard in range(settings.points_shards)}
         projectors = {
             events.STREAM: Projector(
-                log, pool, stream=events.STREAM, service=events.SERVICE, apply=control.apply
+                whole, pool, stream=events.STREAM, service=events.SERVICE, apply=control.apply
             ),
             **{
                 stream: Projector(
-                    log,
+                    whole,
                     pool,
                     stream=stream,
                     service=events.SERVICE,
@@ -161,6 +166,19 @@ async def _connected(
             await pool.close()
     finally:
         await log.close()
+
+
+@asynccontextmanager
+async def _whole(log: EventLog, settings: ProjectSettings) -> AsyncIterator[EventLog]:
+    """The log with its archive, if there is one: a projection may be behind what the streams have."""
+    if not settings.s3_bucket:
+        yield log
+        return
+    store = S3Store(settings)
+    try:
+        yield ArchivedLog(log, store)
+    finally:
+        await store.close()
 
 
 async def _together(*work: Coroutine[None, None, None]) -> None:
