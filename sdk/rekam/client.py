@@ -6,9 +6,10 @@ from rekam.calls.experiments import Experiments
 from rekam.calls.metrics import Metrics
 from rekam.calls.runs import Runs
 from rekam.calls.session import Consistency
+from rekam.calls.texts import Texts
 
 
-class Client(Experiments, Runs, Metrics):
+class Client(Experiments, Runs, Metrics, Texts):
     """Talks to one server. Any number of threads may use it.
 
     consistency: "strong" queries see everything that was acknowledged before, and everything

@@ -5,20 +5,25 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
+from google.protobuf.message import Message
+
 from rekam.entities import (
     Buckets,
     Experiment,
     History,
     LifecycleStage,
+    Line,
     Metric,
+    RankSummary,
     Run,
     RunData,
     RunInfo,
+    TextSummary,
     ViewType,
     WriterCompleteness,
 )
 from rekam.errors import Invalid
-from rekam_proto.tracking.v1 import experiment_pb2, metric_pb2, read_pb2, run_pb2
+from rekam_proto.tracking.v1 import experiment_pb2, metric_pb2, read_pb2, run_pb2, text_pb2
 
 _STAGES = {
     read_pb2.LIFECYCLE_ACTIVE: LifecycleStage.ACTIVE,
@@ -99,7 +104,9 @@ def run_from(message: run_pb2.Run) -> Run:
     )
 
 
-def history_from(run_id: str, key: str, blocks: list[metric_pb2.PointsView]) -> History:
+def history_from(
+    run_id: str, key: str, blocks: list[metric_pb2.PointsView], rank: int | None = None
+) -> History:
     """History of its blocks: numbers are copied as bytes, never one by one."""
     return History(
         run_id,
@@ -107,6 +114,7 @@ def history_from(run_id: str, key: str, blocks: list[metric_pb2.PointsView]) -> 
         numbers("q", b"".join([block.steps for block in blocks])),
         numbers("q", b"".join([block.times_us for block in blocks])),
         numbers("d", b"".join([block.values for block in blocks])),
+        rank,
     )
 
 
@@ -134,6 +142,7 @@ def buckets_from(message: metric_pb2.SeriesBuckets) -> Buckets:
         message.x_from,
         message.x_to,
         **{name: list(getattr(message, name)) for name in columns},
+        rank=_present(message, "rank"),
     )
 
 
@@ -141,9 +150,38 @@ def completeness_from(message: metric_pb2.WriterCompleteness) -> WriterCompleten
     """Completeness of one writer."""
     return WriterCompleteness(
         message.writer,
-        message.rank if message.HasField("rank") else None,
+        _present(message, "rank"),
         message.complete_up_to,
         message.greatest,
         message.points,
         tuple((gap.first, gap.last) for gap in message.gaps),
+        _present(message, "heard_us"),
+        _present(message, "heartbeat_ms"),
+        _present(message, "alive"),
     )
+
+
+def rank_from(message: metric_pb2.RankSummary) -> RankSummary:
+    """A rank of a run."""
+    return RankSummary(_present(message, "rank"), tuple(message.writers), message.points)
+
+
+def text_from(message: text_pb2.TextSummary) -> TextSummary:
+    """A text stream of a writer."""
+    return TextSummary(
+        message.stream, message.writer, _present(message, "rank"), message.lines, message.bytes
+    )
+
+
+def lines_from(message: text_pb2.TextBlock) -> list[Line]:
+    """Lines of a block."""
+    rank = _present(message, "rank")
+    return [
+        Line(text, time_us, message.writer, rank)
+        for time_us, text in zip(message.times_us, message.lines, strict=True)
+    ]
+
+
+def _present(message: Message, field: str) -> Any:
+    """A field's value; None when it was left out."""
+    return getattr(message, field) if message.HasField(field) else None

@@ -33,6 +33,8 @@ class RunStatus:
     FINISHED = "FINISHED"
     FAILED = "FAILED"
     KILLED = "KILLED"
+    # Found by the server: every process that wrote the run fell silent. Never set.
+    CRASHED = "CRASHED"
 
 
 class LifecycleStage:
@@ -112,6 +114,7 @@ class History:
     """n points of one metric as arrays of n, ordered by time, step, value.
 
     steps: int64; times_us: int64, microseconds since the epoch; values: float64.
+    rank: of the writers, when series were asked for by rank; None: those without one.
     """
 
     run_id: str
@@ -119,6 +122,7 @@ class History:
     steps: Int64Array
     times_us: Int64Array
     values: Float64Array
+    rank: int | None = None
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -130,6 +134,7 @@ class Buckets:
 
     [x_from, x_to] is cut into equal parts; index is a bucket's number. min, max and mean are
     over its numbers, last is the value with the greatest (x, time); count includes `nans`.
+    rank: as in History.
     """
 
     run_id: str
@@ -145,14 +150,16 @@ class Buckets:
     first_x: Sequence[int]
     last_x: Sequence[int]
     nans: Sequence[int]
+    rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WriterCompleteness:
-    """How much of what a writer sent has arrived.
+    """How much of what a writer sent has arrived, and whether it is alive.
 
-    Every frame up to complete_up_to is there; gaps are (first, last) sequences that are
-    missing below greatest.
+    Every frame and text up to complete_up_to is there; gaps are (first, last) sequences that are
+    missing below greatest. heard_us: when the server last had something of it, microseconds
+    since the epoch. alive: None for a writer without heartbeats, whose absence says nothing.
     """
 
     writer: str
@@ -161,6 +168,39 @@ class WriterCompleteness:
     greatest: int
     points: int
     gaps: tuple[tuple[int, int], ...] = ()
+    heard_us: int | None = None
+    heartbeat_ms: int | None = None
+    alive: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RankSummary:
+    """A rank of a run, with its writers; None: writers without one."""
+
+    rank: int | None
+    writers: tuple[str, ...]
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextSummary:
+    """What one writer of a run wrote of a text stream. bytes: UTF-8, line ends not counted."""
+
+    stream: str
+    writer: str
+    rank: int | None
+    lines: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a text stream, without its line end; time_us: microseconds since the epoch."""
+
+    text: str
+    time_us: int
+    writer: str
+    rank: int | None
 
 
 class PagedList(list[Any]):

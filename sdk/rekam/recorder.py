@@ -17,6 +17,7 @@ import weakref
 
 from rekam import settings
 from rekam.delivery.channel import load_grpc
+from rekam.delivery.heart import Heart
 from rekam.delivery.refusals import Refusals
 from rekam.delivery.sender import Sender
 from rekam.errors import DeliveryTimeout
@@ -41,6 +42,7 @@ class Recorder:
         self._writers: weakref.WeakSet[RunWriter] = weakref.WeakSet()
         self._parts: tuple[Spool, Buffer, Sender] | None = None
         self._refusals = Refusals()
+        self._heart: Heart | None = None
         # Spools that ended processes left behind, while they are delivered.
         self._recoveries: list[tuple[Spool, Sender]] = []
         self._handles = 0
@@ -51,6 +53,12 @@ class Recorder:
         with self._lock:
             self._writers.add(writer)
         return writer
+
+    def end_run(self, writer: RunWriter) -> None:
+        """Nobody writes with it any more: the server need not hear that it lives."""
+        writer.ended = True
+        if self._heart is not None:
+            self._heart.wake()
 
     @property
     def offline(self) -> bool:
@@ -114,6 +122,8 @@ class Recorder:
             log.warning("not everything was delivered to %s: %s", self.target, self.where())
         for _, recovery in self._recoveries:
             recovery.close()
+        if self._heart is not None:
+            self._heart.close()
         buffer.close()
         sender.close()
         spool.close()
@@ -126,9 +136,16 @@ class Recorder:
             if self._parts is None:
                 self._start()
             assert self._parts is not None
-            handle = self._handles % _HANDLES
+            buffer, handle = self._parts[1], self._handles % _HANDLES
             self._handles += 1
-            return self._parts[1], handle
+        # Not under the lock: the heart takes it to see who is active.
+        if self._heart is not None:
+            self._heart.wake()
+        return buffer, handle
+
+    def _active(self) -> list[RunWriter]:
+        with self._lock:
+            return [writer for writer in self._writers if writer.active]
 
     def _start(self) -> None:
         options = self._options
@@ -152,6 +169,8 @@ class Recorder:
             raise_when_full=options.on_full == "raise",
         )
         self._parts = (spool, buffer, Sender(self.target, spool, self._refusals))
+        if options.heartbeat_seconds > 0:
+            self._heart = Heart(self.target, options.heartbeat_seconds, self._active)
         for directory, lock in behind:
             old = Spool.adopt(directory, lock)
             log.warning("delivering %d bytes that an ended process left in %s", old.bytes, directory)
@@ -164,8 +183,9 @@ class Recorder:
             for spool in (self._parts[0], *(old for old, _ in self._recoveries)):
                 spool.abandon()
             # Never to be freed: they hold gRPC's objects, which do not work in this process.
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object((self._parts, self._recoveries)))
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object((self._parts, self._recoveries, self._heart)))
         self._parts = None
+        self._heart = None
         self._recoveries = []
         self._lock = threading.RLock()
         self._refusals = Refusals()

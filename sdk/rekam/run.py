@@ -154,6 +154,7 @@ class ActiveRun:
             log.warning(
                 "run %s ended, but not everything is acknowledged: %s", self.run_id, self._recorder.where()
             )
+        self._recorder.end_run(self._writer)
         self._recorder.raise_refusals()
 
     def __enter__(self) -> ActiveRun:

@@ -43,13 +43,19 @@ class Server:
     def __init__(self, target: str) -> None:
         from rekam_proto.local.v1 import local_pb2_grpc
         from rekam_proto.log.v1 import archive_pb2_grpc, log_pb2_grpc
-        from rekam_proto.tracking.v1 import experiment_pb2_grpc, metric_pb2_grpc, run_pb2_grpc
+        from rekam_proto.tracking.v1 import (
+            experiment_pb2_grpc,
+            metric_pb2_grpc,
+            run_pb2_grpc,
+            text_pb2_grpc,
+        )
 
         self.target = target
         self.channel = open_channel(target)
         self.experiments = experiment_pb2_grpc.ExperimentServiceStub(self.channel)
         self.runs = run_pb2_grpc.RunServiceStub(self.channel)
         self.metrics = metric_pb2_grpc.MetricServiceStub(self.channel)
+        self.texts = text_pb2_grpc.TextServiceStub(self.channel)
         self.log = log_pb2_grpc.LogServiceStub(self.channel)
         self.archive = archive_pb2_grpc.ArchiveServiceStub(self.channel)
         self.local = local_pb2_grpc.LocalStackServiceStub(self.channel)

@@ -50,6 +50,8 @@ class Settings:
     console_bytes: int = 64 * 1024**2
     git: bool = True
     git_diff_bytes: int = 1024**2
+    # How far apart heartbeats of a running run are; 0: none, and a crash is not seen.
+    heartbeat_seconds: float = 15.0
     # Defaults of start_run: resume this run, in this experiment, as this rank.
     run_id: str = ""
     experiment_name: str = ""
@@ -142,6 +144,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "REKAM_CONSOLE_BYTES": ("console_bytes", _at_least(0)),
     "REKAM_GIT": ("git", _switch),
     "REKAM_GIT_DIFF_BYTES": ("git_diff_bytes", _at_least(0)),
+    "REKAM_HEARTBEAT_SECONDS": ("heartbeat_seconds", _seconds),
     "REKAM_RUN_ID": ("run_id", str),
     "REKAM_EXPERIMENT_NAME": ("experiment_name", str),
     "REKAM_EXPERIMENT_ID": ("experiment_id", str),

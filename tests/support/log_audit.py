@@ -1,4 +1,4 @@
-"""The points streams of a stack, read as they lie in the log."""
+"""What a stack was told, read as it lies in the log."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import psutil
 
 from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.ingest.v1 import points_pb2
+from rekam_proto.tracking.v1 import run_pb2
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.jetstream.connection import Connection, persistently
 from rekam_runtime.eventlog.shards import points_stream
@@ -47,6 +48,20 @@ async def frames_in_the_log(faults: Faults, shard: int = 0) -> Frames:
                 if each.HasField("frame"):
                     seen[each.frame.run_id, each.frame.writer, each.frame.sequence] += 1
     return Frames(seen.total(), seen.total() - len(seen))
+
+
+async def statuses_in_the_log(faults: Faults, run_id: str) -> list[tuple[str, str]]:
+    """Every status that a run was given after its creation, and by whom."""
+    found = []
+    async with opened(faults) as log:
+        for record in await log.read("REKAM_TRACKING", f"rekam.tracking.run.{run_id}"):
+            envelope = envelope_pb2.Envelope.FromString(record.data)
+            if envelope.type != run_pb2.RunUpdated.DESCRIPTOR.full_name:
+                continue
+            updated = run_pb2.RunUpdated.FromString(envelope.payload)
+            if updated.HasField("status"):
+                found.append((run_pb2.RunStatus.Name(updated.status), envelope.actor))
+    return found
 
 
 async def leader_of(faults: Faults, stream: str) -> str:

@@ -36,6 +36,8 @@ class MemoryServer:
         # (run id, writer) -> sequence -> text
         self.texts: dict[tuple[str, str], dict[int, ingest_pb2.Text]] = {}
         self.controls: dict[tuple[str, str], int] = {}
+        # (run id, writer) -> (rank, interval in ms, how many were heard)
+        self.heartbeats: dict[tuple[str, str], tuple[int | None, int, int]] = {}
         self.received_frames = 0
         self.streams = 0
         self.holding = False
@@ -140,6 +142,9 @@ class MemoryServer:
         key_sets: dict[bytes, list[str]] = {}
         last = 0
         for request in requests:
+            if request.HasField("heartbeat") and not request.id:
+                self._heartbeat(request.heartbeat, opened.get(request.heartbeat.run))
+                continue
             if request.id <= last:
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"id {request.id} after {last}")
             last = request.id
@@ -152,6 +157,15 @@ class MemoryServer:
                 refusal.id = request.id
                 yield ingest_pb2.IngestResponse(refusal=refusal)
             yield ingest_pb2.IngestResponse(ack=ingest_pb2.Ack(id=request.id))
+
+    def _heartbeat(self, heartbeat: ingest_pb2.Heartbeat, run: ingest_pb2.OpenRun | None) -> None:
+        with self.changed:
+            if run is not None and run.run_id in self.runs:
+                place = (run.run_id, run.writer)
+                *_, heard = self.heartbeats.get(place, (None, 0, 0))
+                rank = run.rank if run.HasField("rank") else None
+                self.heartbeats[place] = (rank, heartbeat.interval_ms, heard + 1)
+            self.changed.notify_all()
 
     def _take(
         self,

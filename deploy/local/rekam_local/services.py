@@ -23,6 +23,8 @@ _MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": str(64 * 1024 * 1024),
     "MALLOC_TRIM_THRESHOLD_": str(128 * 1024 * 1024),
 }
+# Settings that may be given to a stack through the environment of `rekam up`.
+_PASSED_ON = ("REKAM_CRASHED_AFTER_S",)
 # Services that own a database; its name and its role's are the same.
 DATABASES = ("tracking", "artifacts", "registry")
 
@@ -116,6 +118,7 @@ def services(addresses: Addresses, scale: Scale, take_port: Callable[[], int]) -
         "REKAM_STREAM_REPLICAS": str(scale.nats_nodes),
         "REKAM_LOG_FORMAT": "json",
         "REKAM_LOG_LEVEL": os.environ.get("REKAM_LOG_LEVEL", "info"),
+        **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
     }
 
     def of(name: str, package: str, role: str, count: int, *needs: str, **env: str) -> list[Service]:

@@ -52,6 +52,12 @@ async def pin(connection: Connection, streams: Sequence[str] = ()) -> Pinned:
     return Pinned(first["generation"], {row["stream"]: row["position"] for row in rows})
 
 
+async def number_of(connection: Connection) -> int:
+    """The generation that the session sees."""
+    schema: str = await connection.fetchval("SELECT current_schema()")
+    return int(schema.removeprefix("g"))
+
+
 async def see(connection: Connection, number: int) -> None:
     """Make the session see this generation, active or not."""
     await connection.execute(_statements.see, path_of(number))

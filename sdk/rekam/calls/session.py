@@ -12,9 +12,11 @@ from rekam.errors import DeliveryTimeout, Invalid
 from rekam.recorder import recorder_for
 from rekam.server import Server, server_for
 from rekam_proto.event.v1 import envelope_pb2
-from rekam_proto.tracking.v1 import read_pb2
+from rekam_proto.tracking.v1 import metric_pb2, read_pb2
 
 Consistency = Literal["strong", "eventual"]
+# (from, to), both inclusive; None is open.
+Bounds = tuple[int | None, int | None]
 MAX_PAGE = 50_000
 
 
@@ -62,6 +64,17 @@ class Session:
 def new_origin() -> envelope_pb2.Origin:
     """Marks a request that would be refused the second time: sent again, it is known as the same."""
     return envelope_pb2.Origin(writer=f"call-{secrets.token_hex(12)}", sequence=1)
+
+
+def set_range(target: metric_pb2.Range, bounds: Bounds | None) -> None:
+    """Bounds as a message."""
+    if bounds is None:
+        return
+    first, last = bounds
+    if first is not None:
+        setattr(target, "from", first)
+    if last is not None:
+        target.to = last
 
 
 def tags_of(tags: Mapping[str, Any] | None) -> list[read_pb2.Tag]:

@@ -61,6 +61,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False))
 
 
+def print_json_line(value: Any) -> None:
+    """One of many documents, a line each."""
+    click.echo(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Columns under headings; long cells are cut."""
     texts = [[_cell(cell) for cell in row] for row in rows]

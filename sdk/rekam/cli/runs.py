@@ -5,7 +5,15 @@ from __future__ import annotations
 import click
 
 from rekam.cli.experiments import VIEWS
-from rekam.cli.output import ListsByDefault, command_options, moment, print_fields, print_json, print_table
+from rekam.cli.output import (
+    ListsByDefault,
+    command_options,
+    moment,
+    print_fields,
+    print_json,
+    print_json_line,
+    print_table,
+)
 from rekam.client import Client
 from rekam.entities import Experiment, Run, ViewType
 from rekam.errors import NotFound
@@ -13,7 +21,7 @@ from rekam.errors import NotFound
 
 @click.group(cls=ListsByDefault)
 def runs() -> None:
-    """Runs: list (the default), show, delete, restore."""
+    """Runs: list (the default), show, console, diff, writers, delete, restore."""
 
 
 @runs.command("list")
@@ -92,6 +100,77 @@ def restore(client: Client, as_json: bool, run_id: str) -> None:
     """Bring back a deleted run."""
     client.restore_run(run_id)
     _done(client, as_json, run_id, "restored")
+
+
+@runs.command("console")
+@click.argument("run_id")
+@click.option("--stream", default="stdout", show_default=True, help="For example: stderr")
+@click.option("--rank", type=int, help="Only what this rank wrote.")
+@click.option("--writer", help="Only what this writer wrote.")
+@click.option("--tail", type=click.IntRange(1, 100_000), help="Only the last so many lines.")
+@click.option("--follow", is_flag=True, help="Go on with lines as they come, until Ctrl-C.")
+@command_options
+def console(
+    client: Client,
+    as_json: bool,
+    run_id: str,
+    stream: str,
+    rank: int | None,
+    writer: str | None,
+    tail: int | None,
+    follow: bool,
+) -> None:
+    """Print what a run wrote to its console.
+
+    Lines of several ranks are marked with the rank. With --json every line is a document.
+    """
+    ranks = {text.rank for text in client.list_texts(run_id) if text.stream == stream}
+    marked = rank is None and writer is None and len(ranks) > 1
+    lines = client.stream_text(run_id, stream, rank=rank, writer=writer, tail=tail or 0, follow=follow)
+    for line in lines:
+        if as_json:
+            print_json_line(line)
+        else:
+            click.echo(f"[{'-' if line.rank is None else line.rank}] {line.text}" if marked else line.text)
+
+
+@runs.command("diff")
+@click.argument("run_id")
+@command_options
+def diff(client: Client, as_json: bool, run_id: str) -> None:
+    """Print the changes that were not committed when a run started."""
+    lines = client.get_text(run_id, "git.diff")
+    if as_json:
+        print_json(lines)
+    else:
+        for line in lines:
+            click.echo(line.text)
+
+
+@runs.command("writers")
+@click.argument("run_id")
+@command_options
+def writers(client: Client, as_json: bool, run_id: str) -> None:
+    """List the writers of a run: their rank, whether they live, how much of theirs has arrived."""
+    found = client.get_completeness(run_id)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("writer", "rank", "alive", "last heard (UTC)", "points", "complete up to", "missing"),
+        [
+            (
+                each.writer,
+                each.rank,
+                "" if each.alive is None else "yes" if each.alive else "no",
+                moment((each.heard_us or 0) // 1000),
+                each.points,
+                each.complete_up_to,
+                ", ".join(f"{first}-{last}" for first, last in each.gaps),
+            )
+            for each in found
+        ],
+    )
 
 
 def _experiments(client: Client, names: tuple[str, ...], ids: tuple[str, ...]) -> list[str]:

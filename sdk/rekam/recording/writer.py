@@ -79,6 +79,7 @@ class RunWriter:
         self._attach = attach
         self._columns: dict[tuple[str, ...] | str, Columns] = {}
         self._create: run_pb2.CreateRunRequest | None = None
+        self.ended = False
         self._begin()
 
     def _begin(self) -> None:
@@ -102,6 +103,11 @@ class RunWriter:
         self._columns = {}
         self._stale = True
         self._lock = threading.RLock()
+
+    @property
+    def active(self) -> bool:
+        """Whether this process writes into the run; a forked child does from its first record on."""
+        return not (self._stale or self.ended)
 
     # ---- metrics ----
 

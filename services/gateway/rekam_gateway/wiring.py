@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from rekam_proto.local.v1 import local_pb2
 from rekam_proto.log.v1 import archive_pb2, log_pb2
 from rekam_proto.tracking.v1 import experiment_pb2, metric_pb2, run_pb2, text_pb2
 from rekam_runtime.eventlog.jetstream import JetStreamLog
+from rekam_runtime.eventlog.presence import GATEWAYS, announce
 from rekam_runtime.eventlog.shards import points_streams, points_subject
 from rekam_runtime.rpc.addressed import ByService
 from rekam_runtime.rpc.client import channel
@@ -64,7 +66,9 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
                 missing.append(f"the tracking service at {settings.tracking_target} is not connected")
             return missing
 
+        present = asyncio.create_task(announce(log, GATEWAYS, readiness), name="presence")
         yield Gateway(services, readiness, ingest.drain)
+        present.cancel()
         for publisher in publishers:
             await publisher.close()
     finally:

@@ -132,6 +132,8 @@ def run_name(value: str, field: str = "name") -> None:
 
 
 def status(value: run_pb2.RunStatus, field: str = "status") -> None:
+    if value == run_pb2.RUN_STATUS_CRASHED:
+        raise Invalid("that a run has crashed is found by the system, and never set", field=field)
     if value not in run_pb2.RunStatus.values() or value == run_pb2.RUN_STATUS_UNSPECIFIED:
         known = ", ".join(run_pb2.RunStatus.keys()[1:])
         raise Invalid(f"{value} is no status of a run; there are {known}", field=field)

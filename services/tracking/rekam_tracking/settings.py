@@ -22,7 +22,7 @@ class ProjectSettings(MigrateSettings, S3Settings):
     points_shards: int = setting("REKAM_POINTS_SHARDS", default=1, at_least=1, at_most=1024)
     stream_replicas: int = setting("REKAM_STREAM_REPLICAS", default=1, at_least=1, at_most=5)
     # A run whose writers sent heartbeats and are silent for longer has crashed.
-    crashed_after_s: float = setting("REKAM_CRASHED_AFTER_S", default=60.0, at_least=1, at_most=86_400)
+    crashed_after_s: float = setting("REKAM_CRASHED_AFTER_S", default=60.0, at_least=5, at_most=86_400)
     # A local stack can be emptied; set by `rekam up` alone.
     local: bool = setting("REKAM_LOCAL", default=False)
 

@@ -12,6 +12,7 @@ from rekam_runtime.archive import ArchivedLog
 from rekam_runtime.blobs.s3 import S3Store
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.port import EventLog
+from rekam_runtime.eventlog.presence import GATEWAYS, Listener
 from rekam_runtime.eventlog.shards import points_stream, points_streams
 from rekam_runtime.postgres import Pool, connect_pool
 from rekam_runtime.projection import FreshReads, Projector, Replica, quarantine_stream
@@ -20,11 +21,13 @@ from rekam_runtime.rpc.server import Service
 from rekam_tracking import control, emptying, events
 from rekam_tracking.experiments.catalog import Experiments
 from rekam_tracking.experiments.rpc import ExperimentServicer
+from rekam_tracking.liveness.watcher import Watcher
 from rekam_tracking.metrics import upkeep
 from rekam_tracking.metrics.rpc import SERVICE as METRIC_SERVICE
 from rekam_tracking.metrics.rpc import MetricServicer
 from rekam_tracking.points import PointsProjection
 from rekam_tracking.reads import Reads
+from rekam_tracking.runs.fates import Fates
 from rekam_tracking.runs.ledger import Runs
 from rekam_tracking.runs.rpc import RunServicer
 from rekam_tracking.settings import ProjectSettings, ServeSettings
@@ -33,7 +36,7 @@ from rekam_tracking.texts.rpc import TextServicer
 
 _MB = 1024 * 1024
 _SERVE_CONNECTIONS = 8
-_PROJECT_CONNECTIONS = 4
+_PROJECT_CONNECTIONS = 6
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
     async with (
         _connected(settings, replica.application_name, connections) as (log, pool),
         _whole(log, settings) as whole,
+        FreshReads(log, pool) as fresh,
     ):
         # One for each stream: what one remembers of an open transaction is nothing to the others.
         points = {points_stream(shard): PointsProjection() for shard in range(settings.points_shards)}
@@ -140,6 +144,7 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
             await emptying.empty(pool, log, projectors)
             for projection in points.values():
                 projection.forget()
+            fates.forget()
 
         def busy_s() -> float:
             return sum(projection.busy_s for projection in points.values())
@@ -148,6 +153,13 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
         # Beside a projector of points: it stays out of the way of what it sees.
         first = points_stream(0)
         work[first] = lambda: _together(projectors[first].run(), upkeep.keep_up(pool, busy_s))
+        fates, gateways = Fates(log), Listener(log, GATEWAYS)
+        watcher = Watcher(
+            pool, fresh, gateways, fates, streams=projectors, crashed_after_s=settings.crashed_after_s
+        )
+        work[events.STREAM] = lambda: _together(
+            projectors[events.STREAM].run(), watcher.run(), gateways.listen()
+        )
         yield Role(readiness, reset, work=replica.share(pool, work))
 
 

@@ -59,7 +59,7 @@ class _Heard:
     writer: str
     rank: int | None
     heard_us: int
-    interval_ms: int | None = None
+    beat: Heartbeat | None = None  # the last
     records: dict[int, Sent] = field(default_factory=dict)
 
 
@@ -96,24 +96,23 @@ async def receive(
     for record in records:
         _hear(heard, record).records.setdefault(record.sequence, record)
     for heartbeat in heartbeats:
-        _hear(heard, heartbeat).interval_ms = heartbeat.interval_ms
+        _hear(heard, heartbeat).beat = heartbeat
     if not heard:
         return []
     arrived: list[Arrived] = []
-    intervals: list[int | None] = []
-    times: list[int] = []
+    writers: list[_Heard] = []
     for writer_id, one, ranges in await _lock(connection, list(heard.values())):
         new = [record for sequence, record in one.records.items() if not contains(ranges, sequence)]
         arrived.append(Arrived(writer_id, one.run_id, new))
-        intervals.append(one.interval_ms)
-        times.append(one.heard_us)
+        writers.append(one)
     await connection.execute(
         _statements.receive,
         [one.writer_id for one in arrived],
         [multirange(spans(record.sequence for record in one.records)) for one in arrived],
         [sum(record.points for record in one.records) for one in arrived],
-        times,
-        intervals,
+        [one.heard_us for one in writers],
+        [one.beat.heard_us if one.beat else None for one in writers],
+        [one.beat.interval_ms if one.beat else None for one in writers],
     )
     if heartbeats:
         run_ids = {heartbeat.run_id for heartbeat in heartbeats}

@@ -15,9 +15,10 @@ UPDATE writers
 SET received = writers.received + change.received::int8multirange,
     points = writers.points + change.points,
     heard_us = greatest(writers.heard_us, change.heard_us),
+    beat_us = greatest(writers.beat_us, change.beat_us),
     heartbeat_ms = coalesce(change.heartbeat_ms, writers.heartbeat_ms)
-FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::int[])
-    AS change (writer_id, received, points, heard_us, heartbeat_ms)
+FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::int[])
+    AS change (writer_id, received, points, heard_us, beat_us, heartbeat_ms)
 WHERE writers.writer_id = change.writer_id
 
 -- name: watch

@@ -89,6 +89,12 @@ class Story:
         )
         return self.take(event, origin)
 
+    def crash(self, heard_ms: int = 9) -> bool:
+        return self.take(command.crash(self.state, heard_ms=heard_ms))
+
+    def revive(self) -> bool:
+        return self.take(command.revive(self.state))
+
     def delete(self) -> bool:
         return self.take(command.delete(self.state, self.experiment, now_ms=5))
 
@@ -113,6 +119,37 @@ def test_a_run_starts_running_with_its_name_as_a_tag() -> None:
         run_pb2.RUN_STATUS_RUNNING,
     )
     assert state.artifact_uri == f"mlflow-artifacts:/1/{RUN}/artifacts"
+
+
+def test_a_run_that_crashed_comes_back_without_an_end() -> None:
+    story = created()
+    assert story.crash(heard_ms=9)
+    assert (story.state.status, story.state.end_ms) == (run_pb2.RUN_STATUS_CRASHED, 9)
+    assert not story.crash(heard_ms=10)
+    assert story.revive()
+    assert (story.state.status, story.state.end_ms) == (run_pb2.RUN_STATUS_RUNNING, 0)
+    assert not story.revive()
+
+
+@pytest.mark.parametrize(
+    "ended", [run_pb2.RUN_STATUS_FINISHED, run_pb2.RUN_STATUS_FAILED, run_pb2.RUN_STATUS_KILLED]
+)
+def test_a_run_that_has_ended_neither_crashes_nor_comes_back(ended: run_pb2.RunStatus) -> None:
+    story = created()
+    story.update(status=ended, end_ms=5)
+    assert not story.crash()
+    assert not story.revive()
+    assert (story.state.status, story.state.end_ms) == (ended, 5)
+
+
+def test_a_run_that_crashed_may_be_ended_or_resumed_by_its_client() -> None:
+    story = created()
+    story.crash()
+    assert story.update(status=run_pb2.RUN_STATUS_RUNNING, origin=Origin(writer="w", sequence=1))
+    assert (story.state.status, story.state.end_ms) == (run_pb2.RUN_STATUS_RUNNING, 0)
+    story.crash()
+    assert story.update(status=run_pb2.RUN_STATUS_FINISHED, end_ms=12)
+    assert (story.state.status, story.state.end_ms) == (run_pb2.RUN_STATUS_FINISHED, 12)
 
 
 def test_the_artifact_path_goes_before_a_query() -> None:

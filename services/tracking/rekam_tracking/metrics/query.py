@@ -9,7 +9,7 @@ from uuid import UUID
 
 from rekam_proto.tracking.v1 import metric_pb2
 from rekam_runtime.postgres import Connection, Statements
-from rekam_tracking.liveness import longest_silence_s
+from rekam_tracking.liveness.silence import longest_silence_s
 from rekam_tracking.metrics import paging
 from rekam_tracking.metrics.points import NONE, Bounds, Points, join
 from rekam_tracking.metrics.series import LOAD_ROWS, by_rank, chunks_of, read_chunks, read_ordered

@@ -30,7 +30,7 @@ class MetricServicer:
     """Answers from the projection, once it has what was acknowledged."""
 
     def __init__(self, reads: Reads, crashed_after_s: float) -> None:
-        """crashed_after_s: see liveness.longest_silence_s."""
+        """crashed_after_s: see liveness.silence.longest_silence_s."""
         self._reads = reads
         self._crashed_after_s = crashed_after_s
 

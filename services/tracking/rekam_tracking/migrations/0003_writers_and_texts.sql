@@ -1,8 +1,8 @@
 -- Writers are heard, and write lines of text.
 
--- When the writer was heard last (a gateway's clock, microseconds), by anything that it sent, and
--- how far apart its heartbeats come; NULL when it never sent one.
-ALTER TABLE writers ADD COLUMN heard_us bigint, ADD COLUMN heartbeat_ms int;
+-- When the writer was heard last (a gateway's clock, microseconds), by anything that it sent and by
+-- a heartbeat, and how far apart those come; NULL when it never sent one.
+ALTER TABLE writers ADD COLUMN heard_us bigint, ADD COLUMN beat_us bigint, ADD COLUMN heartbeat_ms int;
 
 -- Runs with writers that send heartbeats, as long as somebody must watch whether they go on: a
 -- heartbeat adds its run, the watcher takes away those that have ended. Not more than is

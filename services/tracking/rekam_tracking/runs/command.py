@@ -163,6 +163,8 @@ def update(
     if state.seen(origin):
         return None
     require_active(state, experiment)
+    if (status, state.status, end_ms) == (run_pb2.RUN_STATUS_RUNNING, run_pb2.RUN_STATUS_CRASHED, None):
+        end_ms = 0  # it was the system that said so
     event = run_pb2.RunUpdated(run_id=state.run_id, status=status, end_ms=end_ms, name=name or None)
     if event.WhichOneof("_status") is None and event.WhichOneof("_end_ms") is None and not name:
         return None
@@ -174,6 +176,25 @@ def update(
     # A writer's record is kept even if it changes nothing now: its sequence must be seen,
     # or a late second delivery would undo what others changed since.
     return event if changes or origin is not None else None
+
+
+def crash(state: RunState, *, heard_ms: int) -> run_pb2.RunUpdated | None:
+    """Its writers are silent; nothing when the run is not running, as when it has ended meanwhile.
+
+    heard_ms: when the last of them was heard.
+    """
+    if state.status != run_pb2.RUN_STATUS_RUNNING:
+        return None
+    return run_pb2.RunUpdated(
+        run_id=state.run_id, status=run_pb2.RUN_STATUS_CRASHED, end_ms=max(heard_ms, state.start_ms)
+    )
+
+
+def revive(state: RunState) -> run_pb2.RunUpdated | None:
+    """One of its writers was heard again."""
+    if state.status != run_pb2.RUN_STATUS_CRASHED:
+        return None
+    return run_pb2.RunUpdated(run_id=state.run_id, status=run_pb2.RUN_STATUS_RUNNING, end_ms=0)
 
 
 def delete(state: RunState, experiment: Standing, *, now_ms: int) -> run_pb2.RunDeleted | None:

@@ -1,7 +1,7 @@
 """Questions about texts, answered from the chunks: which lines, from where on, at most how many.
 
-Chunks are only ever added, at the end: a place in a stream stays what it is, so every part of an
-answer may be read by itself.
+Chunks are only ever added, at the end: a place in a stream stays what it is (in one generation
+of the projection), so every part of an answer may be read by itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rekam_proto.tracking.v1 import text_pb2
+from rekam_runtime.errors import Retry
 from rekam_runtime.postgres import Connection, Row, Statements
+from rekam_runtime.postgres.generations import number_of
 from rekam_tracking.ranges import INT64_MAX, INT64_MIN
 from rekam_tracking.texts.chunks import TIME, unpack
 
@@ -38,10 +40,14 @@ class Asked:
 
 
 class Place(NamedTuple):
-    """A line of a stream: the chunk, and the line's number within it."""
+    """A line of a stream: the chunk, and the line's number within it.
+
+    Chunks are those of one generation of the projection: 0 for the first place, which all have.
+    """
 
     chunk_id: int
     line: int
+    generation: int = 0
 
 
 BEGINNING = Place(0, 0)
@@ -55,8 +61,8 @@ class Found:
     numbers: npt.NDArray[np.intp]
     block: text_pb2.TextBlockView
 
-    def place(self, index: int) -> Place:
-        return Place(self.chunk_id, int(self.numbers[index]))
+    def place(self, index: int, generation: int) -> Place:
+        return Place(self.chunk_id, int(self.numbers[index]), generation)
 
     def first(self, count: int) -> text_pb2.TextBlockView:
         """The block, or its first lines."""
@@ -80,20 +86,26 @@ class Part:
 
 
 async def read(connection: Connection, asked: Asked, place: Place) -> Part:
-    """A bounded part of the lines from a place on."""
+    """A bounded part of the lines from a place on.
+
+    Raises Retry when the place is of another generation: the projection was rebuilt.
+    """
+    generation = await number_of(connection)
+    if place.generation not in (0, generation):
+        raise Retry("the projection was rebuilt, and its lines have other places now: begin again")
     rows = await connection.fetch(_statements.chunks, *_arguments(asked), place.chunk_id)
-    following = Place(rows[-1]["chunk_id"] + 1, 0) if rows else place
+    following = Place(rows[-1]["chunk_id"] + 1, 0, generation) if rows else place
     return Part(list(_found(rows, asked, place)), following, len(rows) == READ_CHUNKS)
 
 
 async def tail(connection: Connection, asked: Asked, lines: int) -> Place:
     """Where the last so many lines begin."""
-    before = INT64_MAX
+    before, generation = INT64_MAX, await number_of(connection)
     while True:
         rows = await connection.fetch(_statements.chunks_backwards, *_arguments(asked), before)
         for found in _found(rows, asked, BEGINNING):
             if len(found.numbers) >= lines:
-                return found.place(-lines)
+                return found.place(-lines, generation)
             lines -= len(found.numbers)
         if len(rows) < READ_CHUNKS:
             return BEGINNING
@@ -112,11 +124,11 @@ async def page(
         place, more = part.following, part.more
         for found in part.found:
             if left == 0 or left_bytes <= 0:
-                return blocks, found.place(0)
+                return blocks, found.place(0, place.generation)
             block = found.first(left)
             blocks.append(block)
             if left < len(found.numbers):
-                return blocks, found.place(left)
+                return blocks, found.place(left, place.generation)
             left -= len(found.numbers)
             left_bytes -= block.ByteSize()
     return blocks, None

@@ -67,7 +67,7 @@ class TextServicer:
             raise Invalid(f"a page has 1 to {MAX_PAGE} lines, got {request.page_size}", field="page_size")
         asked, place = _asked(request), BEGINNING
         if request.page_token:
-            place = Place(*tokens.decode(request, request.page_token, 2))
+            place = Place(*tokens.decode(request, request.page_token, 3))
         async with self._reads.of_runs(
             [request.run_id], "run_id", request.consistency, context
         ) as connection:
