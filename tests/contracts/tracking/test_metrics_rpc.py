@@ -20,8 +20,7 @@ from rekam_runtime.projection import FreshReads, Projector, quarantine_stream
 from rekam_runtime.rpc.server import Service, build_server
 from rekam_runtime.rpc.status import error_from_rpc
 from rekam_runtime.settings import HostPort
-from rekam_tracking import events
-from rekam_tracking.control import apply as apply_control
+from rekam_tracking import control, events
 from rekam_tracking.metrics.rpc import SERVICE, MetricServicer
 from rekam_tracking.reads import Reads
 from tests.support.metrics import MetricStore, Row, SentFrame, metric_store, record, stored
@@ -50,7 +49,9 @@ async def served(database_url: str) -> AsyncIterator[Served]:
         await log.ensure(spec)
     async with metric_store(database_url) as store, FreshReads(log, store.pool) as fresh:
         projectors = [
-            Projector(log, store.pool, stream=events.STREAM, service=events.SERVICE, apply=apply_control),
+            Projector(
+                log, store.pool, stream=events.STREAM, service=events.SERVICE, apply=control.PART.apply
+            ),
             Projector(
                 log,
                 store.pool,
