@@ -14,6 +14,7 @@ from rekam.cli.experiments import experiments
 from rekam.cli.log import log
 from rekam.cli.metrics import metrics
 from rekam.cli.runs import runs
+from rekam.cli.verify import verify
 
 
 class _Commands(click.Group):
@@ -48,3 +49,4 @@ main.add_command(experiments)
 main.add_command(runs)
 main.add_command(metrics)
 main.add_command(log)
+main.add_command(verify)
