@@ -11,6 +11,7 @@ import structlog
 from rekam_gateway import wiring
 from rekam_gateway.settings import Settings
 from rekam_runtime.ops import OpsServer
+from rekam_runtime.process import until
 from rekam_runtime.rpc.server import build_server
 from rekam_runtime.telemetry import configure_logging
 
@@ -43,5 +44,5 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         if settings.ops_listen is not None:
             await parts.enter_async_context(ops(settings.ops_listen))
         log.info("serving", grpc_port=server.port, http_port=http.port)
-        await stop.wait()
+        await until(stop, *gateway.work)
         log.info("stopping")

@@ -32,11 +32,13 @@ class Gateway:
 
     readiness: what is not ready, as text.
     drain: ends the ingest streams; what was read is answered first.
+    work: what goes on until the process stops; when one of it ends, nothing here is right any more.
     """
 
     services: list[Service]
     readiness: Callable[[], Awaitable[list[str]]]
     drain: Callable[[str], Awaitable[None]]
+    work: list[asyncio.Task[None]]
 
 
 @asynccontextmanager
@@ -67,7 +69,8 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
             return missing
 
         present = asyncio.create_task(announce(log, GATEWAYS, readiness), name="presence")
-        yield Gateway(services, readiness, ingest.drain)
+        work = [present, *(publisher.task for publisher in publishers)]
+        yield Gateway(services, readiness, ingest.drain, work)
         present.cancel()
         for publisher in publishers:
             await publisher.close()
