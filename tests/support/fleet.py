@@ -101,6 +101,7 @@ class Logger:
     steps: int = 0
     slowest_s: float = 0.0
     writer: str = ""
+    said: str = ""
     _reader: threading.Thread | None = None
 
     def listen(self) -> None:
@@ -115,13 +116,12 @@ class Logger:
             else:
                 self.steps, self.slowest_s, self.writer = said["steps"], said["slowest_s"], said["writer"]
 
-    def finish(self) -> str:
-        """End it; what it said on stderr."""
+    def finish(self) -> None:
+        """End it."""
         self.program.go_on()
         assert self._reader is not None
         self._reader.join(DELIVERY_S + 60)
-        _, said = self.program.finish()
-        return said
+        _, self.said = self.program.finish()
 
 
 class Fleet:
@@ -129,7 +129,7 @@ class Fleet:
 
     def __init__(self, stack: LocalStack, folder: Path, *, runs: int, ranks: int, pause_s: float) -> None:
         self._uri = stack.tracking_uri
-        self._folder = folder
+        self.folder = folder
         self._pause_s = pause_s
         self.loggers: list[Logger] = []
         for _ in range(runs):
@@ -141,7 +141,7 @@ class Fleet:
     def _start(self, rank: int, run_id: str = "") -> Logger:
         program = Program(
             self._uri,
-            self._folder / f"spool{len(self.loggers)}",
+            self.folder / f"spool{len(self.loggers)}",
             _CLIENT,
             RANK=str(rank),
             RUN=run_id,
@@ -166,9 +166,14 @@ class Fleet:
         until("all clients have acknowledgements", all_beyond, deadline_s)
         return time.time() - now
 
-    def finish(self) -> list[str]:
-        """Let all of them end well; what each said."""
-        return [logger.finish() for logger in self.loggers]
+    def spooled(self) -> int:
+        """Bytes that wait in the clients' spools."""
+        return sum(_size(file) for file in self.folder.rglob("*"))
+
+    def finish(self) -> None:
+        """Let all of them end well."""
+        for logger in self.loggers:
+            logger.finish()
 
     def check(self) -> int:
         """Every point, param and tag is there, once, and nothing else; the number of points."""
@@ -201,6 +206,13 @@ class Fleet:
                 assert complete.gaps == ()
                 assert complete.complete_up_to == complete.greatest
         return points
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # delivered, and trimmed
+        return 0
 
 
 def _difference(
