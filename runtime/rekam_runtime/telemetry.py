@@ -12,7 +12,8 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from prometheus_client import Info
@@ -39,7 +40,7 @@ def configure_logging(service: str, role: str, fmt: str = "json", level: str = "
     structlog.configure(
         processors=[*first, *_rendering(fmt)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Stderr())),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -51,6 +52,18 @@ def configure_logging(service: str, role: str, fmt: str = "json", level: str = "
     )
     logging.basicConfig(handlers=[handler], level=max(logging.WARNING, _number(level)), force=True)
     _process.info({"service": service, "role": role})
+
+
+class _Stderr:
+    """Where lines go. One that cannot be written, on a full disk say, must not end the work it is about."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 def _rendering(fmt: str) -> list[Any]:

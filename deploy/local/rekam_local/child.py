@@ -45,13 +45,19 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run, and how to ask it whether it is ready and to stop."""
+    """What to run, and how to ask it whether it is ready and to stop.
+
+    prepare: called before each start.
+    ailing: why it has to be started again although it runs; empty when it need not.
+    """
 
     name: str
     argv: tuple[str, ...]
     cwd: Path
     env: Mapping[str, str]
     ready: Callable[[], Awaitable[bool]]
+    prepare: Callable[[], None] = lambda: None
+    ailing: Callable[[], Awaitable[str]] | None = None
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     # Sent by the kernel when the supervisor dies, and by us when stop_signal did not do.
@@ -118,10 +124,11 @@ class Child:
     async def _run(self) -> str:
         """One life of the process; how it ended."""
         try:
+            self.command.prepare()
             self._process = await spawn(self.command, self._log)
-        except StackError as error:
+        except (StackError, OSError) as error:
             if not self._was_ready:
-                raise
+                raise StackError(f"{self.name} cannot be started: {error}") from error
             return str(error)
         self.started_ms = time.time_ns() // 1_000_000
         self._started()
@@ -164,16 +171,25 @@ class Child:
             except ProcessLookupError:
                 pass  # it has just ended
 
-    def bound_log(self) -> None:
-        """Keep the output file under its bound: what is over it moves to NAME.log.1."""
+    async def tend(self) -> None:
+        """Keep the output file under its bound, and have it end when it has to start again."""
+        self._bound_log()
+        if self._was_ready and self.pid is not None and self.command.ailing is not None:
+            reason = await self.command.ailing()
+            if reason:
+                self._say(f"{self.name} is started again: {reason}")
+                self._signal(self.command.stop_signal)
+
+    def _bound_log(self) -> None:
+        """What is over the bound moves to NAME.log.1."""
         try:
             if self._log.stat().st_size < _LOG_LIMIT:
                 return
             # The child has the file open for appending: copied and emptied, not renamed.
             self._log.with_suffix(".log.1").write_bytes(self._log.read_bytes()[-_LOG_LIMIT:])
             os.truncate(self._log, 0)
-        except FileNotFoundError:
-            return
+        except OSError:
+            return  # not there yet, or no room for a copy: at another time
 
     def tail(self) -> str:
         """The last lines of the output."""

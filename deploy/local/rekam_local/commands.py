@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -97,7 +98,9 @@ def up(
     began = time.monotonic()
 
     def say(message: str) -> None:
-        click.echo(f"[{time.monotonic() - began:6.2f}] {message}", err=True)
+        # What cannot be told, on a full disk say, must not end who tells it.
+        with suppress(OSError):
+            click.echo(f"[{time.monotonic() - began:6.2f}] {message}", err=True)
 
     def announce(http: Listen, grpc: Listen) -> None:
         click.echo(f"ready http=http://{http} grpc={grpc}")

@@ -90,15 +90,15 @@ async def _until_stopped(stack: Stack, say: Say, stop_with_stdin: bool, announce
 
     if stop_with_stdin:
         await _watch_stdin(asked, say)
-    logs = asyncio.create_task(stack.bound_logs())
+    tending = asyncio.create_task(stack.tend())
     life = asyncio.create_task(_serve(stack, announce))
     stopping = asyncio.create_task(asked.wait())
     try:
         await asyncio.wait([life, stopping], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (life, stopping, logs):
+        for task in (life, stopping, tending):
             task.cancel()
-        await asyncio.wait([life, stopping, logs])
+        await asyncio.wait([life, stopping, tending])
         await stack.stop()
     if not life.cancelled():
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ from rekam_runtime.postgres import migrate
 _SERVICES_GRACE_S = 3.0
 _PARTS_GRACE_S = 2.5
 _START_S = 60.0
-_LOG_CHECK_S = 2.0
+_TEND_EVERY_S = 2.0
+_NEARLY_FULL_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +156,20 @@ class Stack:
         for child in self._children.values():
             child.kill()
 
-    async def bound_logs(self) -> None:
-        """Keep the output files under their bounds; runs until cancelled."""
+    async def tend(self) -> None:
+        """Look after the disk and the processes; runs until cancelled."""
+        full = False
         while True:
-            await asyncio.sleep(_LOG_CHECK_S)
-            for child in self._children.values():
-                child.bound_log()
+            await asyncio.sleep(_TEND_EVERY_S)
+            free = shutil.disk_usage(self.directory.path).free
+            if free < _NEARLY_FULL_BYTES and not full:
+                self._say(
+                    f"the disk of {self.directory.path} is full ({free / 1e6:.0f} MB are left): "
+                    "clients keep what they log until there is room"
+                )
+            full = free < _NEARLY_FULL_BYTES
+            for child in self.children():
+                await child.tend()
 
     def children(self) -> list[Child]:
         """The processes, in the order in which they were started."""

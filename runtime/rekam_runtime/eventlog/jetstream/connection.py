@@ -174,7 +174,9 @@ class Replies:
             async with asyncio.timeout(timeout_s):
                 reply = await self._queue.get()
         except TimeoutError as error:
-            raise Retry(f"event log: no answer from NATS within {timeout_s:g} s") from error
+            raise Retry(
+                f"event log: no answer from NATS within {timeout_s:g} s: it is not there, or its disk is full"
+            ) from error
         if reply is None:
             raise Retry("event log: the connection to NATS was lost")
         if status_of(reply) == "503":

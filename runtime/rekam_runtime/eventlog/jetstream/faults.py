@@ -31,13 +31,16 @@ _BY_CODE: dict[int, type[RekamError]] = {
     10023: SlowDown,  # insufficient resources
     10047: SlowDown,  # insufficient storage
     10077: SlowDown,  # stream is full (bytes)
-    10076: SlowDown,  # account's limit reached
+    10002: SlowDown,  # account's limit reached
+    10076: Retry,  # JetStream is switched off, as while it stops
+    10005: Retry,  # not enough servers are up to place a stream
 }
 
 
 def error_of(code: int, err_code: int, description: str) -> RekamError:
-    message = f"event log: {description} ({err_code or code})"
     known = _BY_CODE.get(err_code)
+    full = "it is full: " if known is SlowDown else ""
+    message = f"event log: {full}{description} ({err_code or code})"
     if known is not None:
         return known(message)
     if code == 429:
