@@ -9,6 +9,7 @@ import click
 
 from bench.ceilings import measure_ceilings
 from bench.ingest import measure_ingest
+from bench.profile import measure_memory, measure_neptune_profile
 from bench.reads import measure_reads
 from bench.report import Figures
 from bench.sdk import measure_sdk
@@ -40,6 +41,8 @@ STEPS: dict[str, Callable[[Stack, Figures], None]] = {
     "ceilings": ceilings,
     "wide": wide,
     "narrow": narrow,
+    "neptune_profile": measure_neptune_profile,
+    "memory": measure_memory,
     "sdk": measure_sdk,
     "reads": measure_reads,
     "search": search,

@@ -13,6 +13,8 @@ from bench.report import Figures
 from bench.stack import Stack
 from rekam_proto.tracking.v1 import metric_pb2, metric_pb2_grpc
 
+KEYS_PER_READ = 1_000
+
 
 def measure_ingest(
     stack: Stack, figures: Figures, name: str, runs: int, keys: int, rows: int, points: int
@@ -40,9 +42,10 @@ def verify(stack: Stack, expected: dict[str, Checksum]) -> None:
     )
     for run_id, want in expected.items():
         listed = metrics.ListMetrics(metric_pb2.ListMetricsRequest(run_id=run_id)).metrics
-        keys = [metric.key for metric in listed]
         found = Checksum()
-        for block in stream(metric_pb2.StreamHistoryRequest(run_ids=[run_id], keys=keys)):
-            found.add(np.frombuffer(block.points.values, "<f8"), np.frombuffer(block.points.steps, "<i8"))
+        for first in range(0, len(listed), KEYS_PER_READ):
+            keys = [metric.key for metric in listed[first : first + KEYS_PER_READ]]
+            for block in stream(metric_pb2.StreamHistoryRequest(run_ids=[run_id], keys=keys)):
+                found.add(np.frombuffer(block.points.values, "<f8"), np.frombuffer(block.points.steps, "<i8"))
         if found != want:
             raise RuntimeError(f"run {run_id}: found {found}, sent {want}")

@@ -30,6 +30,9 @@ class Target:
 TARGETS = {
     "ingest_wide_points_per_s": Target(10e6),
     "ingest_narrow_points_per_s": Target(2e6),
+    "neptune_points_per_s": Target(456e3),
+    "neptune_lag_greatest_s": Target(5, at_most=True),
+    "memory_growth_second_half_percent": Target(5, at_most=True),
     "sdk_points_per_s": Target(3e6),
     "log_call_1_key_p50_us": Target(2, at_most=True),
     "log_call_100_keys_p50_us": Target(10, at_most=True),
@@ -77,7 +80,10 @@ class Figures:
             "figures": self.values,
             "shares": self.shares,
             "targets": {name: target.value for name, target in TARGETS.items()},
-            "resident_mib": {name: vars(memory) for name, memory in self.memory.items()},
+            "resident_mib": {
+                name: {"before": memory.before, "greatest": memory.greatest, "after": memory.after}
+                for name, memory in self.memory.items()
+            },
         }
         path.write_text(json.dumps(content, indent=1) + "\n")
         return path

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 import grpc
 import psutil
@@ -27,6 +29,21 @@ class Memory:
     before: dict[str, float] = field(default_factory=dict)
     greatest: dict[str, float] = field(default_factory=dict)
     after: dict[str, float] = field(default_factory=dict)
+    # Every sample: seconds since the work began, and what was seen.
+    samples: list[tuple[float, dict[str, float]]] = field(default_factory=list, repr=False)
+
+    def growth_percent(self, start_s: float, end_s: float) -> dict[str, float]:
+        """How much more each process has in the second half of this time than in the first, medians."""
+        middle = (start_s + end_s) / 2
+        halves = [
+            [sample for at, sample in self.samples if first <= at < last]
+            for first, last in ((start_s, middle), (middle, end_s))
+        ]
+        return {
+            name: 100 * (median(sample[name] for sample in halves[1]) / before - 1)
+            for name in self.before
+            if (before := median(sample[name] for sample in halves[0]))
+        }
 
 
 class Stack:
@@ -60,10 +77,13 @@ class Stack:
         """Sample every process while the block runs."""
         memory = Memory(before=self.resident_mib())
         stop = threading.Event()
+        began = time.monotonic()
 
         def sample() -> None:
             while not stop.wait(SAMPLE_SECONDS):
-                for name, mib in self.resident_mib().items():
+                seen = self.resident_mib()
+                memory.samples.append((time.monotonic() - began, seen))
+                for name, mib in seen.items():
                     memory.greatest[name] = max(memory.greatest.get(name, 0.0), mib)
 
         sampler = threading.Thread(target=sample, daemon=True)

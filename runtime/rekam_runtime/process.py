@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import NoReturn
 
 import structlog
@@ -45,6 +46,17 @@ async def until(stop: asyncio.Event, *work: asyncio.Task[None]) -> None:
     for task in done - {stopped}:
         task.result()
         raise RuntimeError(f"{task.get_name()} ended by itself")
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run something as long as the context lasts."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def _status(main: Main, drain_s: float) -> int:

@@ -50,6 +50,7 @@ from rekam.fluent.read import (
     search_runs,
 )
 from rekam.fluent.runs import active_run, end_run, last_active_run, start_run
+from rekam.offline import is_offline, set_offline
 from rekam.run import ActiveRun
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "get_metric_history",
     "get_run",
     "get_tracking_uri",
+    "is_offline",
     "last_active_run",
     "log_metric",
     "log_metrics",
@@ -92,6 +94,7 @@ __all__ = [
     "set_experiment",
     "set_experiment_tag",
     "set_experiment_tags",
+    "set_offline",
     "set_system_metrics_sampling_interval",
     "set_tag",
     "set_tags",

@@ -1,6 +1,7 @@
 """What one process keeps for one server: buffer, spool and sender; forks and exit.
 
-Made when the first run is opened; a forked child that logs gets its own.
+Made when the first run is opened; a forked child that logs gets its own. Offline there is
+no sender: what is logged stays in the spool.
 """
 
 from __future__ import annotations
@@ -18,38 +19,44 @@ import weakref
 from rekam import settings
 from rekam.delivery.channel import load_grpc
 from rekam.delivery.heart import Heart
+from rekam.delivery.recovery import Recovery
 from rekam.delivery.refusals import Refusals
 from rekam.delivery.sender import Sender
-from rekam.errors import DeliveryTimeout
+from rekam.errors import DeliveryTimeout, SpoolError
 from rekam.recording.buffer import Buffer
 from rekam.recording.writer import RunWriter
 from rekam.settings import Settings
-from rekam.spool import directory as spool_directory
 from rekam.spool.spool import Spool
 
 log = logging.getLogger("rekam")
 
 _HANDLES = 65_536
+# A disk that refused a write is tried again so often while somebody waits for it.
+_RETRY_DISK_SECONDS = 0.5
 
 
 class Recorder:
     """Records of this process on their way to `target` (host:port)."""
 
-    def __init__(self, target: str, options: Settings) -> None:
+    def __init__(self, target: str, options: Settings, *, offline: bool = False) -> None:
         self.target = target
+        # By choice: nothing connects. Else whether there is a server is seen by trying.
+        self.offline = offline
         self._options = options
         self._lock = threading.RLock()
         self._writers: weakref.WeakSet[RunWriter] = weakref.WeakSet()
-        self._parts: tuple[Spool, Buffer, Sender] | None = None
+        self._parts: tuple[Spool, Buffer, Sender | None] | None = None
         self._refusals = Refusals()
         self._heart: Heart | None = None
-        # Spools that ended processes left behind, while they are delivered.
-        self._recoveries: list[tuple[Spool, Sender]] = []
+        self._recovery: Recovery | None = None
         self._handles = 0
 
-    def open_run(self, run_id: str, rank: int | None) -> RunWriter:
-        """A new writer of a run. Nothing is sent before it logs."""
-        writer = RunWriter(run_id, rank, self._attach)
+    def open_run(self, run_id: str, rank: int | None, *, waits: bool = False) -> RunWriter:
+        """A new writer of a run. Nothing is sent before it logs.
+
+        waits: the server may not know the run yet; what is logged waits until it does.
+        """
+        writer = RunWriter(run_id, rank, self._attach, waits=waits)
         with self._lock:
             self._writers.add(writer)
         return writer
@@ -60,27 +67,22 @@ class Recorder:
         if self._heart is not None:
             self._heart.wake()
 
-    @property
-    def offline(self) -> bool:
-        """Whether the last attempt to reach the server failed."""
-        parts = self._parts
-        return parts is not None and parts[2].reachable is False
-
     def settle(self, timeout: float, *, give_up_offline: bool = False) -> bool:
         """Wait until everything logged so far is acknowledged or refused; False when it was not in time.
 
-        give_up_offline: return as soon as an attempt to connect fails.
+        Offline: until it is on disk. give_up_offline: return as soon as an attempt to connect fails.
+        Raises SpoolError when the disk refuses it to the end.
         """
         parts = self._parts
         if parts is None:
             return True
         spool, buffer, sender = parts
         deadline = time.monotonic() + timeout
-        if not buffer.drain(deadline):
+        if not _drained(spool, buffer, deadline):
             return False
+        if sender is None:
+            return True
         position = spool.last
-        if spool.acknowledged < position:
-            spool.sync()
         if not give_up_offline:
             return spool.wait_acknowledged(position, deadline)
         sender.try_now()
@@ -95,6 +97,8 @@ class Recorder:
         """`settle`, or raise: DeliveryTimeout, RefusedRecords, SpoolError."""
         settled = self.settle(timeout)
         self._refusals.raise_any()
+        if not settled and self.offline:
+            raise DeliveryTimeout(f"the disk did not take everything within {timeout:g} s; {self.where()}")
         if not settled:
             raise DeliveryTimeout(
                 f"{self.target} did not acknowledge everything within {timeout:g} s; {self.where()}"
@@ -104,29 +108,44 @@ class Recorder:
         """Raise RefusedRecords when the server refused something since the last time."""
         self._refusals.raise_any()
 
+    def recover(self, timeout: float) -> None:
+        """Deliver what ended processes left behind, waiting for at most `timeout` seconds."""
+        self._recover().tried.wait(timeout)
+
     def where(self) -> str:
         """For people: where what is not delivered lies and what becomes of it."""
         place = self._parts[0].directory if self._parts else self._options.spool_dir
+        if self.offline:
+            return f"it is in the spool {place}; `rekam sync` delivers it"
         return (
-            f"it stays in the spool {place} and is delivered while this process runs, or by the next "
-            "one on this host that logs to the same server"
+            f"it stays in the spool {place} and is delivered while this process runs, by the next one on "
+            "this host that logs to the same server, or by `rekam sync`"
         )
 
     def close(self, timeout: float) -> None:
         """Deliver for at most `timeout` seconds, then stop. Says what stays behind."""
         parts = self._parts
         if parts is None:
+            if self._recovery is not None:
+                self._recovery.close()
             return
         spool, buffer, sender = parts
-        if not self.settle(timeout, give_up_offline=True):
-            log.warning("not everything was delivered to %s: %s", self.target, self.where())
-        for _, recovery in self._recoveries:
-            recovery.close()
+        try:
+            if not self.settle(timeout, give_up_offline=True):
+                log.warning("not everything was delivered to %s: %s", self.target, self.where())
+        except SpoolError as error:
+            log.error("%s; %d bytes of what was logged are lost with this process", error, buffer.held)
+        if self._recovery is not None:
+            self._recovery.close()
         if self._heart is not None:
             self._heart.close()
         buffer.close()
-        sender.close()
-        spool.close()
+        if sender is not None:
+            sender.close()
+        try:
+            spool.close()
+        except SpoolError as error:
+            log.error("%s", error)
         self._parts = None
 
     # ---- parts ----
@@ -149,16 +168,17 @@ class Recorder:
 
     def _start(self) -> None:
         options = self._options
-        load_grpc()
+        if not self.offline:
+            load_grpc()
         if multiprocessing.process.parent_process() is not None:
             # Such a child may leave by os._exit and runs only these finalizers.
             multiprocessing.util.Finalize(None, close_all, exitpriority=0)
-        # First: a spool of our own must not be taken for one left behind.
-        behind = list(spool_directory.left_behind(options.spool_dir, self.target))
         spool = Spool.create(
             options.spool_dir,
             self.target,
             limit=options.spool_bytes,
+            spill_root=options.spill_root,
+            spill_limit=options.spill_bytes,
             fsync=options.spool_fsync,
             fsync_seconds=options.spool_fsync_seconds,
         )
@@ -166,43 +186,73 @@ class Recorder:
             spool,
             limit=options.buffer_bytes,
             flush_interval=options.flush_interval,
-            raise_when_full=options.on_full == "raise",
+            # Offline nobody makes room: to wait for it would be to hang.
+            raise_when_full=self.offline or options.on_full == "raise",
         )
+        if self.offline:
+            self._parts = (spool, buffer, None)
+            log.warning(
+                "offline: what is logged for %s goes into %s only; `rekam sync --dir %s` delivers it",
+                self.target,
+                spool.directory,
+                spool.directory.parent,
+            )
+            return
         self._parts = (spool, buffer, Sender(self.target, spool, self._refusals))
         if options.heartbeat_seconds > 0:
             self._heart = Heart(self.target, options.heartbeat_seconds, self._active)
-        for directory, lock in behind:
-            old = Spool.adopt(directory, lock)
-            log.warning("delivering %d bytes that an ended process left in %s", old.bytes, directory)
-            recovery = Sender(self.target, old, Refusals(), until_empty=True, finished=old.close)
-            self._recoveries.append((old, recovery))
+        self._recover()
+
+    def _recover(self) -> Recovery:
+        with self._lock:
+            if self._recovery is None or self._recovery.over:
+                load_grpc()
+                self._recovery = Recovery(self._options.spool_roots, self.target)
+            return self._recovery
 
     def forked(self) -> None:
         """In a forked child: forget what is the parent's: its threads, its spool, its rows."""
+        inherited: list[object] = [self._parts, self._recovery, self._heart]
         if self._parts is not None:
-            for spool in (self._parts[0], *(old for old, _ in self._recoveries)):
-                spool.abandon()
-            # Never to be freed: they hold gRPC's objects, which do not work in this process.
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object((self._parts, self._recoveries, self._heart)))
+            self._parts[0].abandon()
+        if self._recovery is not None:
+            inherited.append(self._recovery.abandon())
+        # Never to be freed: they hold gRPC's objects, which do not work in this process.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
         self._parts = None
+        self._recovery = None
         self._heart = None
-        self._recoveries = []
         self._lock = threading.RLock()
         self._refusals = Refusals()
         for writer in list(self._writers):
             writer.forked()
 
 
-_recorders: dict[str, Recorder] = {}
+def _drained(spool: Spool, buffer: Buffer, deadline: float) -> bool:
+    """Whether everything logged so far is on disk by `deadline`; a disk that refuses it is tried again."""
+    while True:
+        try:
+            if not buffer.drain(deadline):
+                return False
+            if spool.outstanding:
+                spool.sync()
+            return True
+        except SpoolError:
+            if time.monotonic() + _RETRY_DISK_SECONDS > deadline:
+                raise
+            time.sleep(_RETRY_DISK_SECONDS)
+
+
+_recorders: dict[tuple[str, bool], Recorder] = {}
 _lock = threading.Lock()
 
 
-def recorder_for(target: str) -> Recorder:
+def recorder_for(target: str, *, offline: bool) -> Recorder:
     """This process' recorder for host:port."""
     with _lock:
-        recorder = _recorders.get(target)
+        recorder = _recorders.get((target, offline))
         if recorder is None:
-            recorder = _recorders[target] = Recorder(target, settings.current())
+            recorder = _recorders[target, offline] = Recorder(target, settings.current(), offline=offline)
         return recorder
 
 

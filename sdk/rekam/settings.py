@@ -20,16 +20,22 @@ class Settings:
     """What the environment says. Sizes are bytes, times seconds."""
 
     tracking_uri: str = DEFAULT_URI
+    # Nothing connects: what is logged goes into the spool only, and `rekam sync` delivers it.
+    offline: bool = False
     # Where processes keep their spools, a directory each.
     spool_dir: Path = Path()
     # Bound of one process' spool on disk.
     spool_bytes: int = 4 * 1024**3
+    # With on_full=spill: where a full spool goes on, and the bound of one process' part there.
+    spill_dir: Path | None = None
+    spill_bytes: int = 16 * 1024**3
     # always: after every write; interval: every spool_fsync_seconds and on flush; never.
     spool_fsync: str = "interval"
     spool_fsync_seconds: float = 1.0
     # Bound of rows in memory that are not in the spool yet.
     buffer_bytes: int = 64 * 1024**2
-    # What a log call does when the buffer is full because the spool is: block or raise.
+    # What happens when the spool is full: its segments go on in spill_dir (spill), or the buffer
+    # fills, and then log calls block or raise.
     on_full: str = "block"
     # Longest time a row waits in memory before it is written to the spool.
     flush_interval: float = 0.1
@@ -57,6 +63,16 @@ class Settings:
     experiment_name: str = ""
     experiment_id: str = ""
     rank: int | None = None
+
+    @property
+    def spill_root(self) -> Path | None:
+        """Where a full spool goes on; None when it does not."""
+        return self.spill_dir if self.on_full == "spill" else None
+
+    @property
+    def spool_roots(self) -> list[Path]:
+        """Where spools of this host's processes may lie."""
+        return [self.spool_dir] if self.spill_dir is None else [self.spool_dir, self.spill_dir]
 
 
 def _one_of(*allowed: str) -> Callable[[str], str]:
@@ -115,6 +131,10 @@ def _period(text: str) -> float:
     return number
 
 
+def _directory(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
 def _seconds(text: str) -> float:
     try:
         number = float(text)
@@ -127,12 +147,15 @@ def _seconds(text: str) -> float:
 
 _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "REKAM_TRACKING_URI": ("tracking_uri", str),
-    "REKAM_SPOOL_DIR": ("spool_dir", lambda text: Path(text).expanduser().absolute()),
+    "REKAM_OFFLINE": ("offline", _switch),
+    "REKAM_SPOOL_DIR": ("spool_dir", _directory),
     "REKAM_SPOOL_BYTES": ("spool_bytes", _at_least(4 * 1024**2)),
     "REKAM_SPOOL_FSYNC": ("spool_fsync", _one_of("always", "interval", "never")),
     "REKAM_SPOOL_FSYNC_SECONDS": ("spool_fsync_seconds", _seconds),
     "REKAM_BUFFER_BYTES": ("buffer_bytes", _at_least(1024**2)),
-    "REKAM_ON_FULL": ("on_full", _one_of("block", "raise")),
+    "REKAM_ON_FULL": ("on_full", _one_of("block", "raise", "spill")),
+    "REKAM_SPILL_DIR": ("spill_dir", _directory),
+    "REKAM_SPILL_BYTES": ("spill_bytes", _at_least(4 * 1024**2)),
     "REKAM_FLUSH_INTERVAL": ("flush_interval", _seconds),
     "REKAM_CONNECT_TIMEOUT": ("connect_timeout", _seconds),
     "REKAM_FLUSH_TIMEOUT": ("flush_timeout", _seconds),
@@ -167,6 +190,8 @@ def read(environ: Mapping[str, str]) -> Settings:
         except ValueError as error:
             if name != "RANK":  # not ours: whatever else it may mean is no fault of the user
                 faults.append(f"{name} {error}, got {text!r}")
+    if values.get("on_full") == "spill" and "spill_dir" not in values:
+        faults.append("REKAM_ON_FULL is spill, so REKAM_SPILL_DIR must say where to")
     if faults:
         raise Invalid("; ".join(faults), field="environment")
     return Settings(**values)

@@ -477,6 +477,10 @@ async def test_nobody_reads_past_what_was_dropped_unknowing(bare_log: EventLog, 
     follower = await bare_log.follow(bare_stream, "reader", after=3)
     assert [record.position for record in await fetched(follower, 2)] == [4, 5]
     await follower.close()
+    await bare_log.drop(bare_stream, 5)
+    with pytest.raises(Dropped, match="records 1 to 5"):
+        async for _ in bare_log.scan(bare_stream):
+            pass
 
 
 async def test_a_follower_that_is_overtaken_by_a_drop_says_so(bare_log: EventLog, bare_stream: str) -> None:

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rekam_proto.event.v1.envelope_pb2 import Origin
-from rekam_proto.tracking.v1 import read_pb2
+from rekam_proto.tracking.v1 import read_pb2, run_pb2
 from rekam_runtime.errors import AlreadyExists, FailedPrecondition, Invalid, NotFound
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.memory import MemoryLog
 from rekam_runtime.eventlog.port import EventLog
 from rekam_tracking import events
 from rekam_tracking.aggregates import Cause
+from rekam_tracking.runs.fates import Fates
 from tests.support.nats import NatsServer, running_nats
 from tests.support.tracking import Replica
 
@@ -229,3 +230,38 @@ async def test_after_a_reset_everything_is_as_new(log: EventLog) -> None:
         await replica.runs.state(run.run_id)
     assert (await replica.experiments.create("a", "", {}, CAUSE)).experiment_id == "1"
     assert (await replica.run()).experiment_id == "0"
+
+
+async def test_whoever_ends_a_run_wins_over_who_takes_it_for_crashed(log: EventLog) -> None:
+    (replica,) = await replicas(log, 1)
+    fates = Fates(log)
+    run = await replica.run()
+    assert not await fates.revive(run.run_id)  # folded: it runs
+    await replica.finish(run.run_id)
+    assert not await fates.crash(run.run_id, heard_ms=1_500)
+    state, _ = await replica.runs.state(run.run_id)
+    assert (state.status, state.end_ms) == (run_pb2.RUN_STATUS_FINISHED, 2_000)
+
+
+async def test_an_end_at_the_same_instant_as_a_crash_stays(log: EventLog) -> None:
+    (replica,) = await replicas(log, 1)
+    fates = Fates(log)
+    for _ in range(20):
+        run = await replica.run()
+        await asyncio.gather(fates.crash(run.run_id, heard_ms=1_500), replica.finish(run.run_id))
+        state, _ = await replica.runs.state(run.run_id)
+        assert (state.status, state.end_ms) == (run_pb2.RUN_STATUS_FINISHED, 2_000)
+
+
+async def test_of_two_watchers_one_decides(log: EventLog) -> None:
+    (replica,) = await replicas(log, 1)
+    one, other = Fates(log), Fates(log)
+    run = await replica.run()
+    for crashing in (True, False, True):
+        decisions = [
+            fates.crash(run.run_id, heard_ms=1_500) if crashing else fates.revive(run.run_id)
+            for fates in (one, other)
+        ]
+        assert sorted(await asyncio.gather(*decisions)) == [False, True]
+    assert not await one.crash(RUN, heard_ms=1)
+    assert await log.read(events.STREAM, events.RUN_SUBJECT_PREFIX + RUN) == []

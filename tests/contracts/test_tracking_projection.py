@@ -107,7 +107,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 async def project(pool: Pool, records: Sequence[Record]) -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await control.apply(connection, records)
+        await control.PART.apply(connection, records)
 
 
 async def rows(pool: Pool, query: str) -> list[tuple[Any, ...]]:
@@ -158,7 +158,7 @@ async def test_a_thousand_runs_are_a_handful_of_statements(pool: Pool) -> None:
     executed: list[str] = []
     async with pool.acquire() as connection, connection.transaction():
         with connection.query_logger(lambda query: executed.append(query.query)):
-            await control.apply(connection, [record(run) for run in runs])
+            await control.PART.apply(connection, [record(run) for run in runs])
     assert len(executed) <= 5
     assert await pool.fetchval("SELECT count(*) FROM params") == 10_000
 

@@ -12,7 +12,7 @@ import pytest
 
 from rekam_proto.ingest.v1 import ingest_pb2
 from rekam_proto.tracking.v1 import metric_pb2, metric_pb2_grpc, run_pb2, run_pb2_grpc
-from tests.support.ingest import IngestStream, frame, key_set
+from tests.support.ingest import IngestStream, frame, key_set, text
 
 INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION = 3, 5, 9
 LOSS = key_set("loss")
@@ -295,12 +295,6 @@ def test_control_records_go_through_the_stream_once(channel: grpc.Channel) -> No
     run = run_pb2_grpc.RunServiceStub(channel).GetRun(run_pb2.GetRunRequest(run_id=run_id))
     assert [(param.key, param.value) for param in run.params] == [("depth", "5")]
     assert run.name == "first"
-
-
-def text(sequence: int, lines: Iterable[str], stream: str = "stdout") -> ingest_pb2.Text:
-    said = list(lines)
-    times = range(1_700_000_000_000_000, 1_700_000_000_000_000 + len(said))
-    return ingest_pb2.Text(run=0, sequence=sequence, stream=stream, times_us=times, lines=said)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 
 import grpc
@@ -32,6 +32,12 @@ def frame(
     return ingest_pb2.Frame(
         run=run, sequence=sequence, key_set=keys.hash, steps=steps, times_us=times, values=values
     )
+
+
+def text(sequence: int, lines: Iterable[str], *, stream: str = "stdout", run: int = 0) -> ingest_pb2.Text:
+    said = list(lines)
+    times = range(1_700_000_000_000_000, 1_700_000_000_000_000 + len(said))
+    return ingest_pb2.Text(run=run, sequence=sequence, stream=stream, times_us=times, lines=said)
 
 
 class IngestStream:
@@ -74,8 +80,18 @@ class IngestStream:
         """Send what is not answered: a request with id 0."""
         self._outgoing.put(ingest_pb2.IngestRequest(id=0, **body))  # type: ignore[arg-type]
 
-    def open(self, run_id: str, *, writer: str = "test", handle: int = 0, next_sequence: int = 1) -> None:
-        opened = ingest_pb2.OpenRun(handle=handle, run_id=run_id, writer=writer, next_sequence=next_sequence)
+    def open(
+        self,
+        run_id: str,
+        *,
+        writer: str = "test",
+        handle: int = 0,
+        next_sequence: int = 1,
+        rank: int | None = None,
+    ) -> None:
+        opened = ingest_pb2.OpenRun(
+            handle=handle, run_id=run_id, writer=writer, next_sequence=next_sequence, rank=rank
+        )
         refusal = self.send(open_run=opened)
         assert refusal is None, refusal
 

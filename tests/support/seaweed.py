@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -80,6 +81,15 @@ class SeaweedServer:
     def resume(self) -> None:
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
+
+    def is_being_sent_to(self) -> bool:
+        """Whether somebody sends S3 more than it takes: bytes wait in a connection to its port."""
+        port = f":{urlsplit(self._seaweed.endpoint).port:04X}"
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        return any(
+            remote.endswith(port) and int(queues.partition(":")[0], 16) > 0
+            for _, _, remote, _, queues, *_ in map(str.split, lines)
+        )
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)

@@ -21,9 +21,11 @@ _TIMEOUT_S = 20.0
 
 async def empty(stack: Stack) -> None:
     """Empty the stack; returns when it can be read and written again."""
-    for gateway in _of(stack, "rekam_gateway"):
-        await _reset(gateway)
+    gateways = _of(stack, "rekam_gateway")
+    await asyncio.gather(*map(_reset, gateways))
     await _purge(stack)
+    # Once more, for streams that came between: what they announced is gone.
+    await asyncio.gather(*map(_reset, gateways))
     for archive in _of(stack, "rekam_archive", "archive"):
         await _reset(archive)
     blobs = asyncio.create_task(stack.seaweed.empty())

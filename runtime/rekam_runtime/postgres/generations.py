@@ -107,6 +107,8 @@ async def drop(connection: Connection, number: int) -> None:
     """Remove a generation that is not active; part of a transaction."""
     if await connection.fetchval(_statements.drop, number) is None:
         raise FailedPrecondition(f"generation {number} is active")
+    # Whoever is still in it ends first; it is tried again.
+    await connection.execute("SET LOCAL lock_timeout = '1s'")
     await connection.execute(f"DROP SCHEMA IF EXISTS {schema_of(number)} CASCADE")
 
 

@@ -66,6 +66,7 @@ async def migrate(url: str, package: str, *, wait_s: float = 15.0) -> list[str]:
 
 async def migrate_generation(connection: Connection, number: int, package: str) -> list[str]:
     """Apply what one generation is missing; the session sees that generation afterwards."""
+    await connection.execute(_statements.lock)
     await connection.execute(_statements.create_schema.format(generations.schema_of(number)))
     await generations.see(connection, number)
     await connection.execute(_statements.create_ledger)

@@ -1,5 +1,5 @@
 -- name: lock
--- One at a time, whoever migrates; given back when the connection closes.
+-- One at a time, whoever migrates; given back with the connection.
 SELECT pg_advisory_lock(7310868770017124);
 
 -- name: create_ledger

@@ -78,9 +78,18 @@ async def acquire(pool: Pool) -> AsyncIterator[Connection]:
 
 
 async def connect_pool(
-    url: str, *, min_size: int = 1, max_size: int = 8, application_name: str, wait_s: float = 15.0
+    url: str,
+    *,
+    min_size: int = 1,
+    max_size: int = 8,
+    application_name: str,
+    wait_s: float = 15.0,
+    statement_s: float | None = _STATEMENT_TIMEOUT_S,
 ) -> Pool:
-    """Open a pool; waits up to wait_s for a server that is starting, then raises Retry."""
+    """Open a pool; waits up to wait_s for a server that is starting, then raises Retry.
+
+    statement_s: how long a statement may take; None: as long as it takes.
+    """
 
     async def open_pool() -> Pool:
         return await asyncpg.create_pool(
@@ -88,7 +97,7 @@ async def connect_pool(
             min_size=min_size,
             max_size=max_size,
             timeout=_CONNECT_TIMEOUT_S,
-            command_timeout=_STATEMENT_TIMEOUT_S,
+            command_timeout=statement_s,
             statement_cache_size=_CACHED_STATEMENTS,
             max_cached_statement_lifetime=0,
             server_settings=_server_settings(application_name),

@@ -69,12 +69,16 @@ class BatchWriter:
             position: int = await connection.fetchval(_statements.position, self._stream)
             return position
 
-    async def commit(self, after: int, records: Sequence[Record]) -> list[Poison]:
-        """Apply records that follow `after`; answers those that were set aside instead."""
+    async def commit(self, after: int, records: Sequence[Record], last: int | None = None) -> list[Poison]:
+        """Apply records that follow `after`; answers those that were set aside instead.
+
+        last: how far they reach, when nothing lies between the last of them and there.
+        """
+        position = records[-1].position if last is None else last
         async with acquire(self._pool) as connection:
             try:
                 async with connection.transaction():
-                    await self._move(connection, after, records[-1].position)
+                    await self._move(connection, after, position)
                     await self._apply(connection, records)
                 return []
             except BaseException as error:
@@ -83,7 +87,7 @@ class BatchWriter:
                     raise
             try:
                 async with connection.transaction():
-                    await self._move(connection, after, records[-1].position)
+                    await self._move(connection, after, position)
                     poisons = await self._apply_good(connection, records)
                     await set_aside(connection, self._log, self._service, self._stream, poisons)
                 return poisons

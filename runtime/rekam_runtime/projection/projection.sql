@@ -23,3 +23,8 @@ RETURNING position;
 -- name: set_aside
 INSERT INTO quarantine (stream, position, subject, reason, data) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (stream, position) DO NOTHING;
+
+-- name: copy_dropped
+-- What was decided in the active generation, for the one that is being built.
+INSERT INTO {}.quarantine SELECT * FROM quarantine WHERE dropped_at IS NOT NULL
+ON CONFLICT (stream, position) DO NOTHING;

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from time import perf_counter
 
 import structlog
@@ -21,6 +21,7 @@ import structlog
 from rekam_runtime.errors import Retry
 from rekam_runtime.eventlog.port import EventLog, Follower, Record
 from rekam_runtime.postgres import Pool
+from rekam_runtime.process import beside
 from rekam_runtime.projection import metrics, signals
 from rekam_runtime.projection.applying import Apply, BatchWriter, Overtaken
 from rekam_runtime.projection.batching import BatchLimits, Nudges, next_batch
@@ -93,7 +94,7 @@ class Projector:
         async with self._events.signals(signals.nudge(self._stream)) as heard:
             follower = await self._events.follow(self._stream, f"{self._service}_project", self.position)
             try:
-                async with _beside(_obey(heard, nudges)), _beside(self._report_lag()):
+                async with beside(_obey(heard, nudges)), beside(self._report_lag()):
                     while True:
                         records = await next_batch(follower, self._limits, nudges, self.position)
                         await self._commit(follower, records)
@@ -130,14 +131,3 @@ class Projector:
 async def _obey(heard: AsyncIterator[bytes], nudges: Nudges) -> None:
     async for data in heard:
         nudges.want(signals.decode(data))
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run something as long as the context lasts."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])

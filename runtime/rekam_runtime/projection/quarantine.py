@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rekam_runtime.eventlog.port import Draft, EventLog, Record, StreamSpec
-from rekam_runtime.postgres import Connection, Statements
+import structlog
+
+from rekam_runtime.errors import SlowDown
+from rekam_runtime.eventlog.port import Conflict, Draft, EventLog, Record, StreamSpec
+from rekam_runtime.postgres import Connection, Statements, generations
 
 _MAX_REASON_CHARS = 2000
 _statements = Statements.load("rekam_runtime.projection", "projection.sql")
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +50,20 @@ async def set_aside(
         await connection.execute(
             _statements.set_aside, stream, record.position, record.subject, poison.reason, record.data
         )
-        source = f"{stream}.{record.position}"
-        await log.append(Draft(f"rekam.quarantine.{service}.{source}", record.data, event_id=source))
+        await _keep(log, service, f"{stream}.{record.position}", record.data)
+
+
+async def _keep(log: EventLog, service: str, source: str, data: bytes) -> None:
+    """Into the stream, for ever once: a record that is set aside again, by a rebuild say, is there."""
+    try:
+        await log.append(Draft(f"rekam.quarantine.{service}.{source}", data, event_id=source, expected=0))
+    except Conflict:
+        pass
+    except SlowDown as error:
+        # The table has it: a full stream of copies must not stop the projection.
+        _log.warning("quarantine.not_copied", record=source, reason=error.message)
+
+
+async def copy_decisions(connection: Connection, building: int) -> None:
+    """What was dropped stays so in the generation that is being built; the session sees the active one."""
+    await connection.execute(_statements.copy_dropped.format(generations.schema_of(building)))

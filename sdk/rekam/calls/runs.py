@@ -10,7 +10,6 @@ from typing import Any
 from rekam import conversion, settings
 from rekam.calls.session import Consistency, Session, new_origin, page_size, tags_of
 from rekam.entities import PagedList, Run, RunStatus, ViewType
-from rekam.recorder import recorder_for
 from rekam.recording.writer import RunWriter, int_step
 from rekam.run_names import random_name
 from rekam.server import user_name
@@ -25,7 +24,7 @@ class Runs(Session):
 
     def __init__(self, tracking_uri: str, consistency: Consistency, retry_timeout: float | None) -> None:
         super().__init__(tracking_uri, consistency, retry_timeout)
-        self._writers: dict[str, RunWriter] = {}
+        self._writers: dict[tuple[str, bool], RunWriter] = {}
 
     def create_run(
         self,
@@ -153,10 +152,11 @@ class Runs(Session):
         self._call(self._server.runs.DeleteTags, request)
 
     def _writer(self, run_id: str) -> RunWriter:
-        writer = self._writers.get(run_id)
+        recorder = self._recorder
+        writer = self._writers.get((run_id, recorder.offline))
         if writer is None:
-            writer = recorder_for(self._target).open_run(run_id, settings.current().rank)
+            writer = recorder.open_run(run_id, settings.current().rank, waits=recorder.offline)
             if len(self._writers) >= _MAX_WRITERS:
                 self._writers.clear()
-            self._writers[run_id] = writer
+            self._writers[run_id, recorder.offline] = writer
         return writer

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from rekam import settings
 from rekam.address import target_of
-from rekam.errors import DeliveryTimeout, Invalid
-from rekam.recorder import recorder_for
+from rekam.errors import DeliveryTimeout, Invalid, Unavailable
+from rekam.offline import is_offline
+from rekam.recorder import Recorder, recorder_for
 from rekam.server import Server, server_for
 from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.tracking.v1 import metric_pb2, read_pb2
@@ -33,10 +34,18 @@ class Session:
 
     def flush(self, timeout: float | None = None) -> None:
         """Return when everything this process logged to this server is acknowledged; see rekam.flush."""
-        recorder_for(self._target).flush(settings.current().flush_timeout if timeout is None else timeout)
+        self._recorder.flush(settings.current().flush_timeout if timeout is None else timeout)
+
+    @property
+    def _recorder(self) -> Recorder:
+        return recorder_for(self._target, offline=is_offline())
 
     @property
     def _server(self) -> Server:
+        if is_offline():
+            raise Unavailable(
+                f"offline (REKAM_OFFLINE or set_offline): {self._target} is not asked; what is logged is kept"
+            )
         return server_for(self._target)
 
     @property
@@ -53,8 +62,7 @@ class Session:
 
     def _settle(self) -> None:
         """What this process logged before comes first: an answer without it would be wrong."""
-        recorder = recorder_for(self._target)
-        if not recorder.settle(self._retry_timeout):
+        if not self._recorder.settle(self._retry_timeout):
             raise DeliveryTimeout(
                 f"{self._target} has not acknowledged what this process logged, within "
                 f"{self._retry_timeout:g} s: an answer would lack it (consistency='eventual' does not wait)"

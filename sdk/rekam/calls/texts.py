@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from rekam import conversion
 from rekam.calls.session import Bounds, Session, set_range
@@ -43,7 +43,7 @@ class Texts(Session):
         times_us: Bounds | None = None,
         tail: int = 0,
         follow: bool = False,
-    ) -> Iterator[Line]:
+    ) -> Generator[Line, None, None]:
         """Lines of a stream as they reached the server, in constant memory; none for an unknown stream.
 
         writer, rank: only lines of this writer, or of writers with this rank.

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rekam.delivery.channel import open_channel
@@ -25,6 +26,17 @@ WINDOW_RECORDS = 4_096
 STALL_SECONDS = 60.0
 # A key set named twice would be sent twice; a stream takes 65,536.
 _MAX_KEY_SETS = 60_000
+_NOT_FOUND = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A record that is sent and not acknowledged."""
+
+    position: int
+    size: int
+    body: bytes  # of control records only
+    waits: bool
 
 
 class Connection:
@@ -32,6 +44,9 @@ class Connection:
 
     Definitions go out just before the first record that relies on them, with the ids just
     below that record's: a record's header alone has more bytes than there are such ids.
+
+    missing: the run that the server does not know yet although a record waits for it. Nothing
+    from that record on is acknowledged then, and the stream has ended.
     """
 
     def __init__(
@@ -44,6 +59,7 @@ class Connection:
         until_empty: bool = False,
     ) -> None:
         self.answered = False
+        self.missing = ""
         self._target = target
         self._spool = spool
         self._refused = refused
@@ -54,13 +70,15 @@ class Connection:
         self._sending = False
         self._open_again = False
         self._stopped = threading.Event()
-        # (position, bytes, body) of what is sent and not acknowledged; bodies only of control records.
-        self._window: deque[tuple[int, int, bytes]] = deque()
+        self._window: deque[_Sent] = deque()
         self._window_bytes = 0
         self._heard_at = time.monotonic()
 
     def run(self) -> None:
-        """Returns after `close`, or when all is acknowledged with until_empty; raises grpc.RpcError."""
+        """Returns after `close`, when a run is `missing`, or when all is acknowledged with until_empty.
+
+        Raises grpc.RpcError when the stream breaks.
+        """
         import grpc
 
         with open_channel(self._target) as channel:
@@ -73,6 +91,8 @@ class Connection:
                 if not self._closed:
                     for response in call:
                         self._receive(response)
+                        if self.missing:
+                            break
             except grpc.RpcError:
                 if not self._closed:
                     raise
@@ -109,20 +129,20 @@ class Connection:
                         return
                     continue
                 record = stored.record
-                if not self._admit(stored):
+                run = record if record.kind is Kind.CONTROL else cursor.runs[record.handle]
+                if not self._admit(stored, run.waits):
                     return
                 if record.kind is not Kind.CONTROL:
                     if self._open_again:
                         self._open_again = False
                         opened.clear()
-                    run = cursor.runs[record.handle]
-                    if opened.get(record.handle) != run or expected[record.handle] != record.sequence:
-                        opened[record.handle] = run
-                        yield _with_id(stored.position - 2, _open_at(run, record.sequence))
+                    if opened.get(record.handle) != run.body or expected[record.handle] != record.sequence:
+                        opened[record.handle] = run.body
+                        yield _with_id(stored.position - 2, _open_at(run.body, record.sequence))
                     expected[record.handle] = record.sequence + 1
                     if record.kind is Kind.FRAME and record.key_set not in known_key_sets:
                         known_key_sets.add(record.key_set)
-                        yield _with_id(stored.position - 1, cursor.key_sets[record.key_set])
+                        yield _with_id(stored.position - 1, cursor.key_sets[record.key_set].body)
                 yield _with_id(stored.position, record.body)
                 if len(known_key_sets) > _MAX_KEY_SETS:
                     return  # a new stream begins with none
@@ -143,7 +163,7 @@ class Connection:
             self._wait()
             return False
 
-    def _admit(self, stored: Stored) -> bool:
+    def _admit(self, stored: Stored, waits: bool) -> bool:
         """Wait for room in the window and take it; False when the stream is closed meanwhile."""
         size = stored.record.size
         with self._spool.changed:
@@ -156,7 +176,7 @@ class Connection:
             if not self._window:
                 self._heard_at = time.monotonic()
             body = stored.record.body if stored.record.kind is Kind.CONTROL else b""
-            self._window.append((stored.position, size, body))
+            self._window.append(_Sent(stored.position, size, body, waits))
             self._window_bytes += size
         return not self._closed
 
@@ -182,18 +202,29 @@ class Connection:
         self._heard_at = time.monotonic()
         if response.WhichOneof("body") == "refusal":
             refusal = response.refusal
-            with self._spool.changed:
-                body = next((body for position, _, body in self._window if position == refusal.id), b"")
-            self._refused(refusal.id, refusal, body)
+            sent = self._sent(refusal.id)
+            if sent is not None and sent.waits and refusal.code == _NOT_FOUND and _names_run(refusal.field):
+                self.missing = refusal.message
+                return
+            self._refused(refusal.id, refusal, sent.body if sent is not None else b"")
             if refusal.field.startswith(("open_run", "frame.run", "text.run")):
                 # The run is deleted, say. It may be restored while this stream lasts.
                 self._open_again = True
             return
         with self._spool.changed:
-            while self._window and self._window[0][0] <= response.ack.id:
-                _, size, _ = self._window.popleft()
-                self._window_bytes -= size
+            while self._window and self._window[0].position <= response.ack.id:
+                self._window_bytes -= self._window.popleft().size
         self._spool.acknowledge(response.ack.id)
+
+    def _sent(self, id: int) -> _Sent | None:
+        """The record with this id, or that the definition with this id went out for."""
+        with self._spool.changed:
+            return next((sent for sent in self._window if 0 <= sent.position - id <= 2), None)
+
+
+def _names_run(field: str) -> bool:
+    """Whether a refusal says that the run itself is not there."""
+    return field in ("run_id", "open_run.run_id")
 
 
 def _with_id(id: int, body: bytes) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from rekam.delivery.connection import Connection
@@ -22,6 +21,8 @@ class Sender:
     """Connects when there is something to send; connects again when a stream breaks.
 
     reachable: None until the first attempt ended, then whether the last one got an answer.
+    until_empty: it ends when everything is acknowledged, or when a run is not there yet that
+    records wait for (`missing`: what the server says); `ended` is set then.
     """
 
     def __init__(
@@ -31,14 +32,14 @@ class Sender:
         refusals: Refusals,
         *,
         until_empty: bool = False,
-        finished: Callable[[], None] | None = None,
     ) -> None:
         self.reachable: bool | None = None
+        self.missing = ""
+        self.ended = threading.Event()
         self._target = target
         self._spool = spool
         self._refusals = refusals
         self._until_empty = until_empty
-        self._finished = finished
         self._connection: Connection | None = None
         self._state = threading.Condition()
         self._closed = False
@@ -67,20 +68,25 @@ class Sender:
         self._thread.join(timeout)
 
     def _run(self) -> None:
+        try:
+            self._deliver()
+        finally:
+            self.ended.set()
+
+    def _deliver(self) -> None:
         wait = _FIRST_WAIT
         while self._ready():
+            before = self._spool.acknowledged
             answered = self._stream()
-            if self._until_empty and not self._spool.outstanding:
-                break
-            if answered:
+            if self._until_empty and (self.missing or not self._spool.outstanding):
+                return
+            if answered and (not self.missing or self._spool.acknowledged > before):
                 wait = _FIRST_WAIT
             with self._state:
                 if not (self._closed or self._hurry):
                     self._state.wait(wait * random.uniform(0.5, 1.0))
                 self._hurry = False
             wait = min(wait * 2, _LONGEST_WAIT)
-        if self._finished is not None:
-            self._finished()
 
     def _ready(self) -> bool:
         """Wait until there is something to send; False when closed."""
@@ -103,10 +109,23 @@ class Sender:
             connection.run()
         except grpc.RpcError as error:
             self._lost(error)
+        else:
+            self._tell_missing(connection.missing)
         finally:
             with self._state:
                 self._connection = None
         return connection.answered
+
+    def _tell_missing(self, missing: str) -> None:
+        """Of a run that was resumed without the server's word, and is not there yet."""
+        if missing and missing != self.missing:
+            log.warning(
+                "%s: %s, yet; what is logged into it waits in the spool %s until whoever creates it is heard",
+                self._target,
+                missing,
+                self._spool.directory,
+            )
+        self.missing = missing
 
     def _heard(self) -> None:
         if self.reachable is not True:

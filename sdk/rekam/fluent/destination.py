@@ -11,6 +11,7 @@ from rekam.address import target_of
 from rekam.client import Client
 from rekam.entities import Experiment
 from rekam.errors import FailedPrecondition, Invalid, Unavailable
+from rekam.offline import is_offline
 from rekam_proto.tracking.v1 import run_pb2
 
 log = logging.getLogger("rekam")
@@ -36,8 +37,8 @@ def get_tracking_uri() -> str:
 def set_experiment(experiment_name: str | None = None, experiment_id: str | None = None) -> Experiment:
     """Make an experiment the one that runs start in; created by name when there is none.
 
-    With no server reachable the name is remembered, and the experiment made when the run is
-    delivered; the answer's experiment_id is empty then. FailedPrecondition when it is deleted.
+    With no server reachable, or offline, the name is remembered, and the experiment made when the
+    run is delivered; the answer's experiment_id is empty then. FailedPrecondition when it is deleted.
     """
     global _experiment
     if (experiment_name is None) == (experiment_id is None):
@@ -50,7 +51,8 @@ def set_experiment(experiment_name: str | None = None, experiment_id: str | None
             assert experiment_id is not None
             _experiment = client.get_experiment(experiment_id)
     except Unavailable as error:
-        log.warning("going on offline: %s", error)
+        if not is_offline():
+            log.warning("going on without a server: %s", error)
         _experiment = Experiment(experiment_id or "", experiment_name or "")
     if _experiment.lifecycle_stage == "deleted":
         found, _experiment = _experiment, None

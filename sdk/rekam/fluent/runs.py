@@ -17,10 +17,11 @@ from rekam.capture import switches
 from rekam.capture.capture import Capture
 from rekam.client import Client
 from rekam.entities import Run, RunInfo, RunStatus
-from rekam.errors import FailedPrecondition, RefusedRecords, SpoolError, Unavailable
+from rekam.errors import FailedPrecondition, NotFound, RefusedRecords, SpoolError, Unavailable
 from rekam.fluent.destination import get_tracking_uri, place
 from rekam.keys import check_key
-from rekam.recorder import recorder_for
+from rekam.offline import is_offline
+from rekam.recorder import Recorder, recorder_for
 from rekam.run import ActiveRun
 from rekam.run_names import random_name
 from rekam.server import user_name
@@ -110,7 +111,7 @@ def _create(
         actor=user_name(),
     )
     place(request, experiment_id)
-    recorder = recorder_for(target_of(get_tracking_uri()))
+    recorder = recorder_for(target_of(get_tracking_uri()), offline=is_offline())
     writer = recorder.open_run(request.run_id, rank)
     writer.create(request)
     info = RunInfo(
@@ -122,34 +123,50 @@ def _create(
         start_time=request.start_ms,
     )
     if not recorder.settle(settings.current().connect_timeout, give_up_offline=True):
-        log.warning("run %s starts offline: %s", request.run_id, recorder.where())
+        log.warning("run %s starts without a server: %s", request.run_id, recorder.where())
     recorder.raise_refusals()
     return ActiveRun(info, tags, writer, recorder)
 
 
 def _resume(run_id: str, rank: int | None, tags: Mapping[str, Any] | None) -> ActiveRun:
-    experiment_id = ""
+    recorder = recorder_for(target_of(get_tracking_uri()), offline=is_offline())
     info = None
     try:
-        client = Client(retry_timeout=settings.current().connect_timeout)
-        experiment_id, stage, _ = client.run_state(run_id)
-        if stage == "deleted":
-            raise FailedPrecondition(
-                f"Cannot start run with ID {run_id} because it is in the deleted state.", field="run_id"
-            )
-        info = client.get_run(run_id).info
+        info = _known(run_id, recorder)
     except Unavailable as error:
-        log.warning("run %s is resumed offline, nobody checked that it exists: %s", run_id, error)
-    recorder = recorder_for(target_of(get_tracking_uri()))
-    writer = recorder.open_run(run_id, rank)
+        if not recorder.offline:
+            log.warning(
+                "run %s is resumed without a server, nobody checked that it exists: %s", run_id, error
+            )
+    writer = recorder.open_run(run_id, rank, waits=info is None)
     if not rank:
         writer.update(status=run_pb2.RUN_STATUS_RUNNING)
     if info is None:
-        info = RunInfo(run_id, experiment_id, "", user_name(), RunStatus.RUNNING, 0)
+        info = RunInfo(run_id, "", "", user_name(), RunStatus.RUNNING, 0)
     run = ActiveRun(info, {}, writer, recorder)
     if tags:
         run.set_tags(tags)
     return run
+
+
+def _known(run_id: str, recorder: Recorder) -> RunInfo:
+    """What the server knows of a run that is to be resumed."""
+    timeout = settings.current().connect_timeout
+    client = Client(retry_timeout=timeout)
+    # This process may have created it itself.
+    if not recorder.offline and not recorder.settle(timeout, give_up_offline=True):
+        raise Unavailable(f"{recorder.target} has not acknowledged what this process logged before")
+    try:
+        _, stage, _ = client.run_state(run_id)
+    except NotFound:
+        # It may lie in the spool of the process that was killed in it.
+        recorder.recover(settings.current().flush_timeout)
+        _, stage, _ = client.run_state(run_id)
+    if stage == "deleted":
+        raise FailedPrecondition(
+            f"Cannot start run with ID {run_id} because it is in the deleted state.", field="run_id"
+        )
+    return client.get_run(run_id).info
 
 
 def end_run(status: str = RunStatus.FINISHED) -> None:

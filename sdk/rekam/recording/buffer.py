@@ -35,8 +35,8 @@ class Buffer:
     """
 
     def __init__(self, spool: Spool, *, limit: int, flush_interval: float, raise_when_full: bool) -> None:
-        # With what they belong to; None for control records.
-        self.rows: list[tuple[Columns | Texts | None, bytes]] = []
+        # With what they belong to; for control records: whether they wait for their run.
+        self.rows: list[tuple[Columns | Texts | bool, bytes]] = []
         self.held = 0
         # From here on the thread is woken before its time.
         self.crowded_at = min(limit // 4, 1024 * 1024)
@@ -60,9 +60,9 @@ class Buffer:
         self.held += sum(map(len, bodies))
         return True
 
-    def append_control(self, body: bytes) -> None:
+    def append_control(self, body: bytes, waits: bool) -> None:
         """A control record; it keeps its place among the rows."""
-        self.rows.append((None, body))
+        self.rows.append((waits, body))
         self.held += len(body)
         if self.held >= self.crowded_at:
             self.crowded()
@@ -116,12 +116,12 @@ class Buffer:
         del self.rows[:count]
         groups: dict[Columns | Texts, list[bytes]] = {}
         for owner, group in groupby(rows, _owner_of):
-            if owner is not None:
+            if not isinstance(owner, bool):
                 groups.setdefault(owner, []).extend(map(_bytes_of, group))
                 continue
             self._number(groups)
             groups = {}
-            self._unwritten += [(Record(Kind.CONTROL, body), (), len(body)) for _, body in group]
+            self._unwritten += [(Record(Kind.CONTROL, body, waits=owner), (), len(body)) for _, body in group]
         self._number(groups)
         return len(rows)
 

@@ -69,11 +69,20 @@ class RunWriter:
 
     attach() -> (buffer, handle): called before the first record and again in a forked
     child, where this becomes another writer of the same run.
+    waits: the server may not know the run yet; its records wait in the spool until it does.
     """
 
-    def __init__(self, run_id: str, rank: int | None, attach: Callable[[], tuple[Buffer, int]]) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        rank: int | None,
+        attach: Callable[[], tuple[Buffer, int]],
+        *,
+        waits: bool = False,
+    ) -> None:
         self.run_id = run_id
         self.rank = rank
+        self._waits = waits
         # Set by the buffer's thread, which alone numbers frames and texts.
         self.next_sequence = 1
         self._attach = attach
@@ -94,7 +103,7 @@ class RunWriter:
         if self.rank is not None:
             opened.rank = self.rank
         body = ingest_pb2.IngestRequest(open_run=opened).SerializeToString()
-        self.definition = Definition(Kind.RUN, self.handle, NO_KEY_SET, body)
+        self.definition = Definition(Kind.RUN, self.handle, NO_KEY_SET, body, self._waits)
         self._texts = Texts(self)
         self._stale = False
 
@@ -204,7 +213,7 @@ class RunWriter:
         return origin
 
     def _append(self, request: ingest_pb2.IngestRequest) -> None:
-        self._buffer.append_control(request.SerializeToString())
+        self._buffer.append_control(request.SerializeToString(), self._waits)
 
     def _ensure_begun(self) -> None:
         with self._lock:

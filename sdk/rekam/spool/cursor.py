@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-import logging
 import os
 
-from rekam.spool import directory as spool_directory
-from rekam.spool.records import SEGMENT_HEADER, Damaged, Kind, Stored, check_segment_header, read_record
+from rekam.spool.damage import Damage
+from rekam.spool.records import (
+    SEGMENT_HEADER,
+    Damaged,
+    Kind,
+    Record,
+    Stored,
+    check_segment_header,
+    read_record,
+)
 from rekam.spool.spool import Segment, Spool
+from rekam_proto.ingest.v1 import ingest_pb2
 
-log = logging.getLogger("rekam")
+_NUMBERED = (Kind.FRAME, Kind.TEXT)
 
 
 class Cursor:
     """Goes through the frames, texts and control records after `after`, for one connection.
 
     Definitions are not handed out but kept: `runs[handle]` and `key_sets[hash]` are the
-    bodies that stand for the record just returned. They are those of one segment, so
-    they are bounded by its size.
+    records that stand for the one just returned. They are those of one segment, so they are
+    bounded by its size. What cannot be read is skipped and told to `spool.damages`.
     """
 
     def __init__(self, spool: Spool, after: int) -> None:
-        self.runs: dict[int, bytes] = {}
-        self.key_sets: dict[bytes, bytes] = {}
+        self.runs: dict[int, Record] = {}
+        self.key_sets: dict[bytes, Record] = {}
         self._spool = spool
         self._after = after
         self._segment: Segment | None = None
         self._position = 0
         self._fd = -1
+        # Of each handle: the run's definition, and the sequence of its next record.
+        self._expected: dict[int, tuple[bytes, int]] = {}
 
     def next(self) -> Stored | None:
         """The next record; None when the end is reached for now."""
@@ -36,15 +46,21 @@ class Cursor:
                 if not self._advance():
                     return None
                 continue
-            stored = self._read(self._segment)
-            if stored is None:
+            try:
+                stored = read_record(self._fd, self._segment.base, self._position, self._segment.end)
+            except Damaged as damaged:
+                self._skip(self._segment, damaged)
                 continue
+            except OSError as error:
+                self._skip(self._segment, _unreadable(self._position, self._segment, error))
+                continue
+            self._position += stored.record.size
             record = stored.record
             if record.kind is Kind.RUN:
-                self.runs[record.handle] = record.body
+                self.runs[record.handle] = record
             elif record.kind is Kind.KEY_SET:
-                self.key_sets[record.key_set] = record.body
-            elif stored.position > self._after and self._defined(stored, self._segment):
+                self.key_sets[record.key_set] = record
+            elif self._usable(stored, self._segment) and stored.position > self._after:
                 return stored
 
     @property
@@ -69,49 +85,63 @@ class Cursor:
             self.key_sets.clear()
             self._segment = segment
             self._position = segment.base + SEGMENT_HEADER.size
-            self._fd = os.open(
-                spool_directory.segment_path(self._spool.directory, segment.base), os.O_RDONLY | os.O_CLOEXEC
-            )
             try:
-                check_segment_header(os.pread(self._fd, SEGMENT_HEADER.size, 0), segment.base)
-            except Damaged as damage:
-                self._cut(segment, damage)
+                self._fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
+                header = os.pread(self._fd, SEGMENT_HEADER.size, 0)
+                check_segment_header(header, segment.base, segment.end)
+            except OSError as error:
+                self._skip(segment, _unreadable(segment.base, segment, error))
+            except Damaged as damaged:
+                self._skip(segment, damaged)
             return True
         return False
 
-    def _read(self, segment: Segment) -> Stored | None:
-        try:
-            stored = read_record(self._fd, segment.base, self._position, segment.end)
-        except Damaged as damage:
-            if damage.resume is None:
-                self._cut(segment, damage)
-            else:
-                log.error("spool %s: lost a record: %s", self._spool.directory, damage)
-                segment.damaged = True
-                self._position = damage.resume
-            return None
-        self._position += stored.record.size
-        return stored
-
-    def _defined(self, stored: Stored, segment: Segment) -> bool:
-        """Whether what a record relies on could be read."""
+    def _usable(self, stored: Stored, segment: Segment) -> bool:
+        """Whether what a record relies on could be read; tells of those missing before it."""
         record = stored.record
-        if record.kind is Kind.CONTROL or (
-            record.handle in self.runs and (record.kind is Kind.TEXT or record.key_set in self.key_sets)
-        ):
+        if record.kind is Kind.CONTROL:
             return True
-        log.error(
-            "spool %s: lost the record at position %d: what it relies on is damaged",
-            self._spool.directory,
-            stored.position,
-        )
-        segment.damaged = True
-        return False
+        run = self.runs.get(record.handle)
+        if run is None or (record.kind is Kind.FRAME and record.key_set not in self.key_sets):
+            reason = f"what the record relies on (its {'key set' if run else 'run'}) is damaged"
+            self._tell(segment, stored.position, record.size, reason, run, (record.sequence,) * 2)
+            if run is not None:
+                self._expected[record.handle] = (run.body, record.sequence + 1)
+            return False
+        body, expected = self._expected.get(record.handle, (run.body, record.sequence))
+        if body == run.body and record.sequence > expected:
+            self._tell(segment, stored.position, 0, "lost before it", run, (expected, record.sequence - 1))
+        self._expected[record.handle] = (run.body, record.sequence + 1)
+        return True
 
-    def _cut(self, segment: Segment, damage: Damaged) -> None:
-        """Nothing between the damage and what is appended from now on can be read."""
-        lost = segment.end - damage.position
-        if lost > 0:
-            log.error("spool %s: lost %d bytes: %s", self._spool.directory, lost, damage)
-            segment.damaged = True
-        self._position = segment.end
+    def _skip(self, segment: Segment, damaged: Damaged) -> None:
+        """Go on behind bytes that are no records."""
+        likely = damaged.likely
+        run = sequences = None
+        if likely is not None and likely.kind in _NUMBERED and likely.handle in self.runs:
+            # Its header may be what is damaged: believed when it names the record that comes next.
+            body = self.runs[likely.handle].body
+            if self._expected.get(likely.handle, (body, 1)) == (body, likely.sequence):
+                self._expected[likely.handle] = (body, likely.sequence + 1)
+                run, sequences = self.runs[likely.handle], (likely.sequence, likely.sequence)
+        size = damaged.resume - damaged.position
+        self._tell(segment, damaged.position, size, damaged.reason, run, sequences)
+        self._position = damaged.resume
+
+    def _tell(
+        self,
+        segment: Segment,
+        position: int,
+        size: int,
+        reason: str,
+        run: Record | None,
+        sequences: tuple[int, int] | None,
+    ) -> None:
+        segment.damaged = True
+        opened = ingest_pb2.IngestRequest.FromString(run.body).open_run if run is not None else None
+        run_id, writer = (opened.run_id, opened.writer) if opened is not None else ("", "")
+        self._spool.damages.add(Damage(segment.path, position, size, reason, run_id, writer, sequences))
+
+
+def _unreadable(position: int, segment: Segment, error: OSError) -> Damaged:
+    return Damaged(position, segment.end, f"cannot be read: {error.strerror}")

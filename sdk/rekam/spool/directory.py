@@ -7,7 +7,8 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rekam.errors import SpoolError
 from rekam.spool.lock import SpoolLock
 
 SUFFIX = ".spool"
+DAMAGED_SUFFIX = ".damaged"
 _ABOUT = "about.json"
 
 
@@ -26,27 +28,49 @@ class About:
     host: str
     pid: int
     created_ms: int
+    # Directory of the segments for which there was no room here; empty: there are none.
+    spill: str = ""
+    # Of a directory with such segments: the spool that they are part of.
+    part_of: str = ""
+
+    @property
+    def local(self) -> bool:
+        """Whether the process ran on this host."""
+        return self.host == platform.node()
 
 
-def create(root: Path, target: str) -> tuple[Path, SpoolLock]:
-    """A new spool directory under `root`, locked."""
+def create(root: Path, target: str, spill_root: Path | None = None) -> tuple[Path, Path | None, SpoolLock]:
+    """A new spool directory under `root`, locked, and one under `spill_root` for what it has no room for."""
     now = time.time()
     name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}-{os.getpid()}-{secrets.token_hex(4)}"
-    directory = root / name
+    directory, spill = root / name, spill_root / name if spill_root is not None else None
+    variable = "REKAM_SPOOL_DIR"
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700)
+        _make(directory)
         lock = SpoolLock.take(directory)
-        about = About(target, platform.node(), os.getpid(), int(now * 1000))
+        about = About(target, platform.node(), os.getpid(), int(now * 1000), str(spill or ""))
+        if spill is not None:
+            variable = "REKAM_SPILL_DIR"
+            _make(spill)
+            part = About(target, about.host, about.pid, about.created_ms, part_of=str(directory))
+            (spill / _ABOUT).write_text(json.dumps(asdict(part)))
+            variable = "REKAM_SPOOL_DIR"
         (directory / _ABOUT).write_text(json.dumps(asdict(about)))
     except OSError as error:
+        with suppress(OSError):
+            remove(directory, spill)
         raise SpoolError(
-            f"cannot make a spool in {root}: {error.strerror or error}; set REKAM_SPOOL_DIR to a "
-            "directory that can be written",
-            field="REKAM_SPOOL_DIR",
+            f"cannot make a spool in {error.filename or root}: {error.strerror or error}; set {variable} "
+            "to a directory that can be written",
+            field=variable,
         ) from error
     assert lock is not None, "a directory of a fresh random name is nobody else's"
-    return directory, lock
+    return directory, spill, lock
+
+
+def _make(directory: Path) -> None:
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700)
 
 
 def read_about(directory: Path) -> About | None:
@@ -62,39 +86,78 @@ def segment_path(directory: Path, base: int) -> Path:
     return directory / f"{base:020d}{SUFFIX}"
 
 
-def segment_bases(directory: Path) -> list[int]:
-    """Bases of the segments that are there, in order."""
-    return sorted(int(path.stem) for path in directory.glob(f"*{SUFFIX}") if path.stem.isdecimal())
+def segments_in(directories: Sequence[Path]) -> list[tuple[int, Path]]:
+    """(base, file) of the segments that are there, in order."""
+    found = [path for directory in directories for path in directory.glob(f"*{SUFFIX}")]
+    return sorted((int(path.stem), path) for path in found if path.stem.isdecimal())
 
 
-def remove(directory: Path) -> None:
-    """Remove an empty spool. What is not the spool's own stays, and so does the directory."""
-    for name in (_ABOUT, SpoolLock.NAME):
-        (directory / name).unlink(missing_ok=True)
-    try:
-        directory.rmdir()
-    except OSError:
-        pass  # damaged segments that were kept for people
+def damaged_in(directory: Path) -> list[Path]:
+    """Damaged segments that were kept for people."""
+    return sorted(directory.glob(f"*{DAMAGED_SUFFIX}"))
 
 
-def left_behind(root: Path, target: str) -> Iterator[tuple[Path, SpoolLock]]:
-    """Spools under `root` of this host's ended processes, meant for `target`; each comes locked."""
-    if not root.is_dir():
-        return
-    for directory in sorted(root.iterdir()):
+def places(directory: Path, about: About | None) -> list[Path]:
+    """Where a spool's segments lie. Raises SpoolError when one of the places is not there."""
+    if about is None or not about.spill:
+        return [directory]
+    spill = Path(about.spill)
+    if not spill.is_dir() and segments_in([directory]):
+        raise SpoolError(f"a part of the spool {directory} lies in {spill}, which is not there")
+    return [directory, spill]
+
+
+def remove(directory: Path, spill: Path | None = None) -> None:
+    """Remove an empty spool. Damaged segments stay, with what says whose they were."""
+    for each in (spill, directory):
+        if each is None:
+            continue
+        (each / SpoolLock.NAME).unlink(missing_ok=True)
+        if not damaged_in(each):
+            (each / _ABOUT).unlink(missing_ok=True)
+            try:
+                each.rmdir()
+            except OSError:
+                pass  # what is not the spool's own stays, and so does the directory
+
+
+def left_behind(roots: Sequence[Path], target: str) -> Iterator[tuple[Path, SpoolLock]]:
+    """Spools of this host's ended processes, meant for `target`, oldest first; each comes locked."""
+    for directory in spools_in(roots):
         about = read_about(directory)
-        if about is None or about.target != target or about.host != platform.node():
+        if about is None or about.target != target or not about.local:
             continue
-        try:
-            lock = SpoolLock.take(directory)
-        except OSError:
-            continue  # delivered and removed by another process a moment ago
-        if lock is None:
-            continue
-        if read_about(directory) is None:
-            lock.release()  # likewise: we locked what was just unlinked
-            continue
-        yield directory, lock
+        lock = claim(directory)
+        if lock is not None:
+            yield directory, lock
+
+
+def spools_in(roots: Sequence[Path]) -> list[Path]:
+    """Spools under `roots`, oldest first; not those of which only damaged segments are left."""
+    found = [each for root in roots if root.is_dir() for each in root.iterdir()]
+    return sorted(filter(_is_spool, found), key=lambda each: each.name)
+
+
+def _is_spool(directory: Path) -> bool:
+    about = read_about(directory)
+    if about is None:
+        return bool(segments_in([directory]))
+    if about.part_of:
+        return False
+    both = [directory, Path(about.spill)] if about.spill else [directory]
+    return bool(segments_in(both)) or not any(damaged_in(each) for each in both)
+
+
+def claim(directory: Path) -> SpoolLock | None:
+    """The lock of a spool; None when a process has it, or it is gone."""
+    try:
+        lock = SpoolLock.take(directory)
+    except OSError:
+        return None  # delivered and removed by another process a moment ago
+    if lock is not None and not _is_spool(directory):
+        lock.release()  # likewise: we locked what was just unlinked
+        return None
+    return lock
 
 
 def sync(directory: Path) -> None:

@@ -7,6 +7,7 @@ wait; `changed` is notified when the end or the acknowledged position moves.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -16,14 +17,33 @@ from pathlib import Path
 
 from rekam.errors import SpoolError
 from rekam.spool import directory as spool_directory
+from rekam.spool.damage import Damage, Damages
 from rekam.spool.lock import SpoolLock
 from rekam.spool.records import SEGMENT_HEADER, Kind, Record, encode_header, segment_header
 
 log = logging.getLogger("rekam")
 
 SEGMENT_BYTES = 16 * 1024 * 1024
+# A disk that was full is tried again after so long, when there is another one meanwhile.
+_FULL_SECONDS = 10.0
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 # macOS has no fdatasync.
 _fsync = getattr(os, "fdatasync", os.fsync)
+
+
+@dataclass(slots=True)
+class Place:
+    """A directory that takes up to `limit` bytes of segments."""
+
+    directory: Path
+    limit: int
+    used: int = 0
+    # Of time.monotonic(): until then its disk counts as full.
+    full_until: float = 0.0
+
+    def takes(self, size: int) -> bool:
+        """Whether there is room for `size` more bytes."""
+        return self.used + size <= self.limit and time.monotonic() >= self.full_until
 
 
 @dataclass(slots=True)
@@ -34,8 +54,14 @@ class Segment:
     end: int
     # Position of the spool's last record up to here.
     last: int
+    place: Place
     # Whether a reader found bytes that are no record.
     damaged: bool = False
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return spool_directory.segment_path(self.place.directory, self.base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,52 +72,104 @@ class Definition:
     handle: int
     key_set: bytes
     body: bytes
+    waits: bool = False
 
 
 class Spool:
-    """A spool that this process appends to, or one that an ended process left behind."""
+    """A spool that this process appends to, or one that an ended process left behind.
+
+    Segments lie in its directory, and beyond that one's bound or its disk's end in a second
+    place, when there is one; in one order, whatever the place.
+    """
 
     def __init__(
         self,
-        directory: Path,
+        places: list[Place],
         lock: SpoolLock,
         *,
-        limit: int,
         fsync: str = "interval",
         fsync_seconds: float = 1.0,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
-        self.directory = directory
+        self.directory = places[0].directory
         self.changed = threading.Condition()
         self.acknowledged = 0
+        self.damages = Damages()
+        self._places = places
         self._lock = lock
-        self._limit = limit
         self._fsync = fsync
         self._fsync_seconds = fsync_seconds
-        self._segment_bytes = min(segment_bytes, limit // 4)
+        self._segment_bytes = segment_bytes
         self._segments: list[Segment] = []
+        # Held while the segment that is written is changed, or synced.
+        self._writing = threading.Lock()
         self._fd = -1
         # Definitions that stand in the segment being written: handle or key set -> body.
         self._defined: dict[int | bytes, bytes] = {}
         self._synced_at = time.monotonic()
         self._unsynced = False
         self._told_full = False
+        self._told_spill = False
 
     @classmethod
-    def create(cls, root: Path, target: str, **options: object) -> Spool:
-        """A new, empty spool of this process under `root`."""
-        directory, lock = spool_directory.create(root, target)
-        return cls(directory, lock, **options)  # type: ignore[arg-type]
+    def create(
+        cls,
+        root: Path,
+        target: str,
+        *,
+        limit: int,
+        spill_root: Path | None = None,
+        spill_limit: int = 0,
+        fsync: str = "interval",
+        fsync_seconds: float = 1.0,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> Spool:
+        """A new, empty spool of this process under `root`; without room there under `spill_root`."""
+        try:
+            directory, spill, lock = spool_directory.create(root, target, spill_root)
+        except SpoolError as error:
+            if spill_root is None:
+                raise
+            directory, spill, lock = spool_directory.create(spill_root, target)
+            limit = spill_limit
+            log.warning("%s; all of it goes into %s", error, directory)
+        places = [Place(directory, limit)]
+        if spill is not None:
+            places.append(Place(spill, spill_limit))
+        # Small enough that a full place frees some while it waits.
+        segment_bytes = min(segment_bytes, *(place.limit // 4 for place in places))
+        return cls(places, lock, fsync=fsync, fsync_seconds=fsync_seconds, segment_bytes=segment_bytes)
 
     @classmethod
     def adopt(cls, directory: Path, lock: SpoolLock) -> Spool:
-        """The spool that an ended process left behind; `lock` is held."""
-        spool = cls(directory, lock, limit=0)
-        for base in spool_directory.segment_bases(directory):
-            end = base + spool_directory.segment_path(directory, base).stat().st_size
+        """The spool that an ended process left behind; `lock` is held.
+
+        Raises SpoolError, and releases the lock, when a part of it is not there.
+        """
+        try:
+            directories = spool_directory.places(directory, spool_directory.read_about(directory))
+        except SpoolError:
+            lock.release()
+            raise
+        places = {each: Place(each, limit=0) for each in directories}
+        spool = cls(list(places.values()), lock)
+        for base, path in spool_directory.segments_in(directories):
+            end = base + path.stat().st_size
+            if spool._segments and spool.end != base:
+                spool._miss(spool._segments[-1], base)
             # Its last record is known when it has been read; until then all of it is outstanding.
-            spool._segments.append(Segment(base, end, last=end - 1))
+            place = places[path.parent]
+            place.used += end - base
+            spool._segments.append(Segment(base, end, end - 1, place))
         return spool
+
+    def _miss(self, segment: Segment, base: int) -> None:
+        """Take note that `segment` does not end where the next one begins."""
+        if segment.end < base:
+            segment.damaged = True
+            reason = "cut off, or the segment behind it is gone"
+            self.damages.add(Damage(segment.path, segment.end, base - segment.end, reason))
+        segment.end = base
 
     # ---- what a reader needs ----
 
@@ -130,12 +208,13 @@ class Spool:
                     break  # still being written
                 done.append(self._segments.pop(0))
             self.changed.notify_all()
+            for segment in done:
+                segment.place.used -= segment.end - segment.base
         for segment in done:
-            path = spool_directory.segment_path(self.directory, segment.base)
-            if segment.damaged:
-                path.rename(path.with_suffix(".damaged"))
+            if segment.damaged and segment.path.exists():
+                segment.path.rename(segment.path.with_suffix(spool_directory.DAMAGED_SUFFIX))
             else:
-                path.unlink(missing_ok=True)
+                segment.path.unlink(missing_ok=True)
 
     # ---- what the writer needs ----
 
@@ -147,31 +226,40 @@ class Spool:
         deadline: of time.monotonic(); None waits for ever. Raises SpoolError when the disk refuses;
         nothing is half-written then and the call can be repeated.
         """
-        if not self._make_room(record.size + sum(len(d.body) + 64 for d in definitions), deadline):
-            return False
-        try:
-            if self._fd < 0 or self._segments[-1].end - self._segments[-1].base >= self._segment_bytes:
-                self._roll()
-            for definition in definitions:
-                name = definition.handle if definition.kind is Kind.RUN else definition.key_set
-                if self._defined.get(name) is not definition.body:
-                    self._write(
-                        Record(definition.kind, definition.body, definition.handle, 0, definition.key_set)
-                    )
-                    self._defined[name] = definition.body
-            self._write(record)
-            if self._fsync == "always":
-                self.sync()
-        except OSError as error:
-            raise SpoolError(f"cannot write the spool {self.directory}: {error.strerror or error}") from error
-        return True
+        size = record.size + sum(len(d.body) + 64 for d in definitions)
+        while True:
+            place = self._make_room(size, deadline)
+            if place is None:
+                return False
+            try:
+                with self._writing:
+                    self._append(place, record, definitions)
+                if self._fsync == "always":
+                    self.sync()
+                return True
+            except OSError as error:
+                if error.errno in _NO_SPACE:
+                    place.full_until = time.monotonic() + _FULL_SECONDS
+                    if any(each.takes(size) for each in self._places):
+                        continue
+                    for each in self._places:
+                        each.full_until = 0.0
+                raise SpoolError(
+                    f"cannot write the spool {place.directory}: {error.strerror or error}"
+                ) from error
 
     def sync(self) -> None:
         """Make what was appended durable, unless the policy says never."""
-        if self._unsynced and self._fsync != "never" and self._fd >= 0:
-            _fsync(self._fd)
-        self._unsynced = False
-        self._synced_at = time.monotonic()
+        with self._writing:
+            if self._unsynced and self._fsync != "never" and self._fd >= 0:
+                try:
+                    _fsync(self._fd)
+                except OSError as error:
+                    raise SpoolError(
+                        f"cannot make the spool {self.directory} durable: {error.strerror or error}"
+                    ) from error
+            self._unsynced = False
+            self._synced_at = time.monotonic()
 
     def sync_if_due(self) -> None:
         """`sync` once per period."""
@@ -193,7 +281,7 @@ class Spool:
             self._fd = -1
         if not self.outstanding:
             self.acknowledge(self.last)
-            spool_directory.remove(self.directory)
+            spool_directory.remove(self.directory, *(place.directory for place in self._places[1:]))
         self._lock.release()
 
     def abandon(self) -> None:
@@ -205,37 +293,80 @@ class Spool:
 
     # ---- the segment being written ----
 
-    def _make_room(self, size: int, deadline: float | None) -> bool:
+    def _make_room(self, size: int, deadline: float | None) -> Place | None:
+        """Where the next record goes; None when there is no room until `deadline`."""
         with self.changed:
-            if self.bytes + size <= self._limit or not self._segments:
-                self._told_full = False
-                return True
-            if self._fd >= 0 and len(self._segments) == 1 and not self.outstanding:
-                return True  # all of it is acknowledged; rolling frees it
-            if not self._told_full:
-                self._told_full = True
-                log.warning(
-                    "the spool %s reached its bound of %d bytes: it takes more when the server has taken "
-                    "some; see REKAM_SPOOL_BYTES and REKAM_ON_FULL",
-                    self.directory,
-                    self._limit,
-                )
-            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-            return self.changed.wait_for(
-                lambda: self.bytes + size <= self._limit or not self.outstanding, timeout
-            )
+            while (place := self._place_for(size)) is None:
+                left = None if deadline is None else deadline - time.monotonic()
+                if not self._told_full:
+                    self._told_full = True
+                    log.warning(
+                        "the spool %s reached its bound of %d bytes: it takes more when the server has taken "
+                        "some; see REKAM_SPOOL_BYTES and REKAM_ON_FULL",
+                        self.directory,
+                        sum(each.limit for each in self._places),
+                    )
+                if left is not None and left <= 0:
+                    return None
+                # A full disk may have room again without a word.
+                self.changed.wait(_FULL_SECONDS if left is None else min(left, _FULL_SECONDS))
+            self._told_full = False
+            self._tell_spill(place)
+            return place
 
-    def _roll(self) -> None:
+    def _place_for(self, size: int) -> Place | None:
+        if self._fd >= 0:
+            place = self._segments[-1].place
+            if place.takes(size) and not self._ended(self._segments[-1]):
+                return place
+        if not self.outstanding:
+            # All of it is acknowledged: rolling frees it.
+            return next((place for place in self._places if time.monotonic() >= place.full_until), None)
+        return next((place for place in self._places if place.takes(size)), None)
+
+    def _ended(self, segment: Segment) -> bool:
+        return segment.end - segment.base >= self._segment_bytes
+
+    def _tell_spill(self, place: Place) -> None:
+        spills = place is not self._places[0]
+        if spills and not self._told_spill:
+            log.warning("no more room in the spool %s: it goes on in %s", self.directory, place.directory)
+        elif self._told_spill and not spills:
+            log.warning("there is room in the spool %s again", self.directory)
+        self._told_spill = spills
+
+    def _append(self, place: Place, record: Record, definitions: tuple[Definition, ...]) -> None:
+        if self._fd < 0 or self._segments[-1].place is not place or self._ended(self._segments[-1]):
+            self._roll(place)
+        for definition in definitions:
+            name = definition.handle if definition.kind is Kind.RUN else definition.key_set
+            if self._defined.get(name) is not definition.body:
+                self._write(
+                    Record(
+                        definition.kind,
+                        definition.body,
+                        definition.handle,
+                        0,
+                        definition.key_set,
+                        definition.waits,
+                    )
+                )
+                self._defined[name] = definition.body
+        self._write(record)
+
+    def _roll(self, place: Place) -> None:
         """Begin a new segment: defined by itself, so that those before it can go."""
         base = self.end
-        path = spool_directory.segment_path(self.directory, base)
-        if self._fd >= 0:
-            self.sync()
+        path = spool_directory.segment_path(place.directory, base)
+        if self._fd >= 0 and self._unsynced and self._fsync != "never":
+            _fsync(self._fd)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, segment_header(base))
+            header = segment_header(base)
+            if os.write(fd, header) < len(header):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if self._fsync != "never":
-                spool_directory.sync(self.directory)
+                spool_directory.sync(place.directory)
         except OSError:
             os.close(fd)
             path.unlink(missing_ok=True)
@@ -245,7 +376,8 @@ class Spool:
         self._fd = fd
         self._defined.clear()
         with self.changed:
-            self._segments.append(Segment(base, base + SEGMENT_HEADER.size, self.last))
+            self._segments.append(Segment(base, base + SEGMENT_HEADER.size, self.last, place))
+            place.used += SEGMENT_HEADER.size
         self.acknowledge(self.acknowledged)
 
     def _write(self, record: Record) -> None:
@@ -263,6 +395,7 @@ class Spool:
         with self.changed:
             segment.last = segment.end
             segment.end += record.size
+            segment.place.used += record.size
             self.changed.notify_all()
 
 

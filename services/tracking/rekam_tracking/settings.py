@@ -23,6 +23,8 @@ class ProjectSettings(MigrateSettings, S3Settings):
     stream_replicas: int = setting("REKAM_STREAM_REPLICAS", default=1, at_least=1, at_most=5)
     # A run whose writers sent heartbeats and are silent for longer has crashed.
     crashed_after_s: float = setting("REKAM_CRASHED_AFTER_S", default=60.0, at_least=5, at_most=86_400)
+    # After a rebuild: how long the tables from before are kept for readers that are still in them.
+    retired_kept_s: float = setting("REKAM_RETIRED_KEPT_S", default=300.0, at_least=0.0)
     # A local stack can be emptied; set by `rekam up` alone.
     local: bool = setting("REKAM_LOCAL", default=False)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from rekam_proto.log.v1 import log_pb2_grpc
 from rekam_proto.tracking.v1 import experiment_pb2_grpc, run_pb2_grpc
 from rekam_runtime.archive import ArchivedLog
 from rekam_runtime.blobs.s3 import S3Store
@@ -14,9 +15,13 @@ from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.port import EventLog
 from rekam_runtime.eventlog.presence import GATEWAYS, Listener
 from rekam_runtime.eventlog.shards import points_stream, points_streams
+from rekam_runtime.operating.quarantine import Quarantined
+from rekam_runtime.operating.rpc import SERVICE as LOG_SERVICE
+from rekam_runtime.operating.rpc import LogServicer
 from rekam_runtime.postgres import Pool, connect_pool
 from rekam_runtime.projection import FreshReads, Projector, Replica, quarantine_stream
 from rekam_runtime.projection.leases import Work
+from rekam_runtime.rebuild import Rebuilder
 from rekam_runtime.rpc.server import Service
 from rekam_tracking import control, emptying, events
 from rekam_tracking.experiments.catalog import Experiments
@@ -25,6 +30,7 @@ from rekam_tracking.liveness.watcher import Watcher
 from rekam_tracking.metrics import upkeep
 from rekam_tracking.metrics.rpc import SERVICE as METRIC_SERVICE
 from rekam_tracking.metrics.rpc import MetricServicer
+from rekam_tracking.plan import parts, plan
 from rekam_tracking.points import PointsProjection
 from rekam_tracking.reads import Reads
 from rekam_tracking.runs.fates import Fates
@@ -37,6 +43,8 @@ from rekam_tracking.texts.rpc import TextServicer
 _MB = 1024 * 1024
 _SERVE_CONNECTIONS = 8
 _PROJECT_CONNECTIONS = 6
+# And one for each stream of points.
+_REBUILD_CONNECTIONS = 6
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
         reads = Reads(pool, fresh, points_shards=settings.points_shards, deadline_s=settings.read_deadline_s)
         experiments = Experiments(log, settings.artifact_root)
         runs = Runs(log, experiments, max_weight=settings.kept_runs_mb * _MB)
+        quarantined = Quarantined(pool, lambda: parts(settings.points_shards))
         await experiments.start()
 
         async def readiness() -> list[str]:
@@ -99,6 +108,12 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
                     TEXT_SERVICE,
                     lambda server: server.add_generic_rpc_handlers((TextServicer(reads).handler(),)),
                 ),
+                Service(
+                    LOG_SERVICE,
+                    lambda server: log_pb2_grpc.add_LogServiceServicer_to_server(
+                        LogServicer(events.SERVICE, pool, quarantined), server
+                    ),
+                ),
             ],
         )
 
@@ -112,12 +127,19 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
         _connected(settings, replica.application_name, connections) as (log, pool),
         _whole(log, settings) as whole,
         FreshReads(log, pool) as fresh,
+        # Its statements take as long as they take, and see another generation.
+        await connect_pool(
+            settings.postgres_url.reveal(),
+            max_size=settings.points_shards + _REBUILD_CONNECTIONS,
+            application_name=replica.application_name,
+            statement_s=None,
+        ) as rebuild_pool,
     ):
         # One for each stream: what one remembers of an open transaction is nothing to the others.
         points = {points_stream(shard): PointsProjection() for shard in range(settings.points_shards)}
         projectors = {
             events.STREAM: Projector(
-                whole, pool, stream=events.STREAM, service=events.SERVICE, apply=control.apply
+                whole, pool, stream=events.STREAM, service=events.SERVICE, apply=control.PART.apply
             ),
             **{
                 stream: Projector(
@@ -160,6 +182,10 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
         work[events.STREAM] = lambda: _together(
             projectors[events.STREAM].run(), watcher.run(), gateways.listen()
         )
+        rebuilder = Rebuilder(
+            whole, rebuild_pool, plan(settings.points_shards), retired_kept_s=settings.retired_kept_s
+        )
+        work["rebuild"] = rebuilder.run
         yield Role(readiness, reset, work=replica.share(pool, work))
 
 

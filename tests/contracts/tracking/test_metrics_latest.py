@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rekam_proto.tracking.v1 import run_pb2
 from rekam_tracking.metrics.settling import settle
 from rekam_tracking.runs import query as runs_query
 from tests.support.metrics import MetricStore, Row, SentFrame, metric_store
@@ -88,8 +89,8 @@ async def settle_all(store: MetricStore, quiet: timedelta = timedelta(hours=1)) 
     return taken
 
 
-async def end(store: MetricStore, run_id: str) -> None:
-    await store.pool.execute("UPDATE runs SET status = $2 WHERE run_id = $1", run_id, FINISHED)
+async def end(store: MetricStore, run_id: str, status: int = FINISHED) -> None:
+    await store.pool.execute("UPDATE runs SET status = $2 WHERE run_id = $1", run_id, status)
 
 
 @given(batches)
@@ -111,14 +112,15 @@ async def test_the_rule_holds_live_settled_and_between(
             assert await shown(store, run_id) == by_rule(sent)
 
 
-async def test_a_run_that_ended_has_no_live_rows(store: MetricStore) -> None:
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED", "CRASHED"])
+async def test_a_run_that_ended_has_no_live_rows(store: MetricStore, status: str) -> None:
     run_id, going_on = await store.new_run(), await store.new_run()
     for run in (run_id, going_on):
         await store.apply(
             SentFrame(run, ("a", "b"), 1, (Row(1, 1, (1.0, 2.0)),)),
             SentFrame(run, ("b", "c"), 2, (Row(2, 1, (3.0, 4.0)),)),
         )
-    await end(store, run_id)
+    await end(store, run_id, run_pb2.RunStatus.Value(f"RUN_STATUS_{status}"))
     assert await settle_all(store) == 2
     assert (await live_rows(store, run_id), await settled_rows(store, run_id)) == (0, 3)
     assert (await live_rows(store, going_on), await settled_rows(store, going_on)) == (2, 0)

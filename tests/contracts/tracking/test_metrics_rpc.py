@@ -20,8 +20,7 @@ from rekam_runtime.projection import FreshReads, Projector, quarantine_stream
 from rekam_runtime.rpc.server import Service, build_server
 from rekam_runtime.rpc.status import error_from_rpc
 from rekam_runtime.settings import HostPort
-from rekam_tracking import events
-from rekam_tracking.control import apply as apply_control
+from rekam_tracking import control, events
 from rekam_tracking.metrics.rpc import SERVICE, MetricServicer
 from rekam_tracking.reads import Reads
 from tests.support.metrics import MetricStore, Row, SentFrame, metric_store, record, stored
@@ -50,7 +49,9 @@ async def served(database_url: str) -> AsyncIterator[Served]:
         await log.ensure(spec)
     async with metric_store(database_url) as store, FreshReads(log, store.pool) as fresh:
         projectors = [
-            Projector(log, store.pool, stream=events.STREAM, service=events.SERVICE, apply=apply_control),
+            Projector(
+                log, store.pool, stream=events.STREAM, service=events.SERVICE, apply=control.PART.apply
+            ),
             Projector(
                 log,
                 store.pool,
@@ -150,6 +151,66 @@ async def test_buckets_of_a_range_leave_the_rest_out(served: Served) -> None:
             request = m.GetBucketsRequest(run_ids=[run_id], keys=["loss"], axis=axis, buckets=20, x=asked)
             (series,) = (await served.stub.GetBuckets(request)).series
             assert list(series.last) == wanted
+
+
+@pytest.fixture
+async def ranked(served: Served) -> str:
+    """A run of ranks 0 and 1 (of two writers) and a writer without one; values are 10 x rank + writer."""
+    run_id = await served.store.new_run()
+    frames = [
+        SentFrame(run_id, KEYS, 1, tuple(Row(s, s, (value, value)) for s in range(3)), writer, rank)
+        for writer, rank, value in (("a", 0, 0.0), ("b", 1, 10.0), ("c", 1, 11.0), ("d", None, -1.0))
+    ]
+    await served.append(*frames)
+    return run_id
+
+
+def rank_of(message: Any) -> int | None:
+    return message.rank if message.HasField("rank") else None
+
+
+async def test_the_rank_chooses_points(served: Served, ranked: str) -> None:
+    for rank, values in ((0, [0.0]), (1, [10.0, 11.0]), (2, [])):
+        page = await served.stub.GetHistory(m.GetHistoryRequest(run_id=ranked, key="loss", rank=rank))
+        assert sorted(page.points.values) == sorted(3 * values)
+        request = m.StreamHistoryRequest(run_ids=[ranked], keys=["loss"], rank=rank)
+        streamed = [block async for block in served.stub.StreamHistory(request)]
+        assert [value for block in streamed for value in block.points.values] == list(page.points.values)
+        charted = m.GetBucketsRequest(run_ids=[ranked], keys=["loss"], rank=rank, buckets=1)
+        (series,) = (await served.stub.GetBuckets(charted)).series
+        assert list(series.count) == ([3 * len(values)] if values else [])
+        assert rank_of(series) is None
+    both = await served.stub.GetHistory(m.GetHistoryRequest(run_id=ranked, key="loss", writer="b", rank=0))
+    assert not both.points.values
+
+
+async def test_a_series_for_each_rank(served: Served, ranked: str) -> None:
+    request = m.StreamHistoryRequest(run_ids=[ranked], keys=["loss", "never"], by_rank=True)
+    blocks = [block async for block in served.stub.StreamHistory(request)]
+    assert [(rank_of(block), sorted(set(block.points.values))) for block in blocks] == [
+        (None, [-1.0]),
+        (0, [0.0]),
+        (1, [10.0, 11.0]),
+    ]
+    charted = m.GetBucketsRequest(run_ids=[ranked], keys=["loss"], by_rank=True, buckets=1)
+    answer = (await served.stub.GetBuckets(charted)).series
+    assert [(rank_of(series), list(series.max), list(series.count)) for series in answer] == [
+        (None, [-1.0], [3]),
+        (0, [0.0], [3]),
+        (1, [11.0], [6]),
+    ]
+    charted.rank = 1
+    (only,) = (await served.stub.GetBuckets(charted)).series
+    assert (only.rank, list(only.count)) == (1, [6])
+
+
+async def test_ranks_of_a_run_are_listed(served: Served, ranked: str) -> None:
+    listed = (await served.stub.ListRanks(m.ListRanksRequest(run_id=ranked))).ranks
+    assert [(rank_of(each), list(each.writers), each.points) for each in listed] == [
+        (None, ["d"], 6),
+        (0, ["a"], 6),
+        (1, ["b", "c"], 12),
+    ]
 
 
 RANGE = m.Range(**{"from": 2, "to": 1})

@@ -40,6 +40,14 @@ async def stored_batches(log: MemoryLog) -> list[points_pb2.PointsAppended]:
     return batches
 
 
+def definition(key: str) -> bytes:
+    return serialized(views_pb2.PointRecordView(key_set=key_set(key)))
+
+
+def kinds(batches: list[points_pb2.PointsAppended]) -> list[list[str | None]]:
+    return [[one.WhichOneof("body") for one in batch.records] for batch in batches]
+
+
 async def test_records_are_stored_in_order_and_together(log: MemoryLog) -> None:
     publisher = ShardPublisher(log, SUBJECT)
     await asyncio.gather(*[publisher.put(record(n)) for n in range(1, 201)])
@@ -68,13 +76,36 @@ async def test_closing_stores_what_is_queued(log: MemoryLog) -> None:
 async def test_what_the_log_does_not_take_fails_with_what_waits_behind_it() -> None:
     log = MemoryLog()  # without the stream: every append is refused
     publisher = ShardPublisher(log, SUBJECT)
-    definition = publisher.put(serialized(views_pb2.PointRecordView(key_set=key_set("a"))), announces=True)
+    publisher.announce(b"a", definition("a"))
     frames = [publisher.put(record(n)) for n in range(1, 4)]
-    results = await asyncio.gather(definition, *frames, return_exceptions=True)
+    results = await asyncio.gather(*frames, return_exceptions=True)
     assert all(isinstance(result, Retry) for result in results)
     await log.ensure(points_streams(1)[0])
+    publisher.announce(b"a", definition("a"))
     await publisher.put(record(1))
-    assert len(await stored_batches(log)) == 1
+    assert kinds(await stored_batches(log)) == [["key_set"], ["frame"]]
+    await publisher.close()
+
+
+async def test_what_records_rely_on_is_announced_once_in_an_event_of_its_own(log: MemoryLog) -> None:
+    publisher = ShardPublisher(log, SUBJECT)
+    for number in range(1, 4):
+        publisher.announce(b"a", definition("a"))
+        publisher.announce(b"b", definition("b"))
+        await publisher.put(record(number))
+    assert kinds(await stored_batches(log)) == [["key_set", "key_set"], ["frame"], ["frame"], ["frame"]]
+    await publisher.close()
+
+
+async def test_an_emptied_log_is_told_again(log: MemoryLog) -> None:
+    publisher = ShardPublisher(log, SUBJECT)
+    publisher.announce(b"a", definition("a"))
+    await publisher.put(record(1))
+    await log.purge(STREAM)
+    publisher.forget()
+    publisher.announce(b"a", definition("a"))
+    await publisher.put(record(2))
+    assert kinds(await stored_batches(log)) == [["key_set"], ["frame"]]
     await publisher.close()
 
 

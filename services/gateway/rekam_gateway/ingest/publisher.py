@@ -3,12 +3,15 @@
 While appends are on their way, what arrives is gathered; the next append takes it all.
 So a message grows with the load, and its fsync is shared by everything inside it, with
 no timer that a single slow writer would have to wait for.
+
+What many records rely on (a key set) is announced once, in an event of its own, before the
+first of them: should another event be set aside, the announcement is not set aside with it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,6 +27,8 @@ BATCH_BYTES = 512 * 1024
 IN_FLIGHT = 4
 # Streams have been answered or cut off by then: nobody hears of what comes after.
 _CLOSE_S = 1.0
+# Announcements that are remembered; one that was forgotten is made again.
+ANNOUNCED = 65_536
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +41,8 @@ def serialized(record: views_pb2.PointRecordView) -> bytes:
 @dataclass(slots=True)
 class _Queued:
     record: bytes
-    stored: asyncio.Future[None]
-    announces: bool
+    stored: asyncio.Future[None] | None  # None: nobody waits for it
+    announces: bytes = b""  # name of what later records rely on
 
 
 class ShardPublisher:
@@ -50,20 +55,38 @@ class ShardPublisher:
         self._log = event_log
         self._subject = subject
         self._queue: deque[_Queued] = deque()
+        self._announced: OrderedDict[bytes, None] = OrderedDict()
         self._filled = asyncio.Event()
         self._appends: set[asyncio.Task[None]] = set()
         self.task = asyncio.create_task(self._run(), name=f"publish {subject}")
 
-    def put(self, record: bytes, announces: bool = False) -> asyncio.Future[None]:
+    def put(self, record: bytes) -> asyncio.Future[None]:
         """Queue a record; the future ends when it is on disk, or with Retry when it may not be.
 
         record: see `serialized`.
-        announces: later records rely on this one being stored (a key set).
         """
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Queued(record, stored, announces))
+        self._queue.append(_Queued(record, stored))
         self._filled.set()
         return stored
+
+    def announce(self, name: bytes, record: bytes) -> None:
+        """Queue what records behind it rely on, unless it is in the log or on its way there.
+
+        They fail when it is not stored.
+        """
+        if name in self._announced:
+            self._announced.move_to_end(name)
+            return
+        self._announced[name] = None
+        if len(self._announced) > ANNOUNCED:
+            self._announced.popitem(last=False)
+        self._queue.append(_Queued(record, None, name))
+        self._filled.set()
+
+    def forget(self) -> None:
+        """Announce again what is relied on: the log may have been emptied."""
+        self._announced.clear()
 
     async def close(self) -> None:
         """Append what is queued, as far as the log takes it within a second, then stop."""
@@ -86,14 +109,16 @@ class ShardPublisher:
             append = asyncio.create_task(self._append(batch))
             self._appends.add(append)
             append.add_done_callback(self._appends.discard)
-            if any(queued.announces for queued in batch):
-                # A frame must not reach the log when the batch with its key set did not.
+            if batch[0].announces:
+                # A frame must not reach the log when the event with its key set did not.
                 await asyncio.wait(self._appends)
 
     def _take(self) -> list[_Queued]:
         batch = [self._queue.popleft()]
         size = len(batch[0].record)
         while self._queue and size + len(self._queue[0].record) <= BATCH_BYTES:
+            if bool(self._queue[0].announces) != bool(batch[0].announces):
+                break
             batch.append(self._queue.popleft())
             size += len(batch[-1].record)
         if not self._queue:
@@ -122,9 +147,12 @@ class ShardPublisher:
             self._queue.clear()
             self._filled.clear()
         for queued in batch:
-            if queued.stored.cancelled():
+            if queued.stored is None:
+                if failure:
+                    self._announced.pop(queued.announces, None)
+            elif queued.stored.cancelled():
                 continue
-            if failure:
+            elif failure:
                 queued.stored.set_exception(Retry(f"the log did not take the points: {failure}"))
             else:
                 queued.stored.set_result(None)

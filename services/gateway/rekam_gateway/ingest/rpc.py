@@ -9,6 +9,7 @@ import grpc.aio
 
 from rekam_gateway import telemetry
 from rekam_gateway.ingest.budget import ByteBudget
+from rekam_gateway.ingest.key_sets import KeySets
 from rekam_gateway.ingest.publisher import ShardPublisher
 from rekam_gateway.ingest.session import Session
 from rekam_gateway.ingest.tracking import TrackingClient
@@ -21,12 +22,13 @@ TOTAL_BYTES = 64 * 1024 * 1024
 
 
 class IngestService:
-    """Serves the ingest stream; every stream shares the publishers and their bound."""
+    """Serves the ingest stream; all streams share the publishers, their bound, and key sets."""
 
     def __init__(self, tracking: TrackingClient, publishers: list[ShardPublisher]) -> None:
         self._tracking = tracking
         self._publishers = publishers
         self._budget = ByteBudget(TOTAL_BYTES)
+        self._key_sets = KeySets()
         self._sessions: set[Session] = set()
 
     def handler(self) -> grpc.GenericRpcHandler:
@@ -42,16 +44,21 @@ class IngestService:
         return grpc.method_handlers_generic_handler(SERVICE, {"Ingest": ingest})
 
     async def drain(self, reason: str) -> None:
-        """Answer what was read, then end every stream with UNAVAILABLE; returns when all have ended."""
+        """Answer what was read, then end every stream with UNAVAILABLE; returns when all have ended.
+
+        The log may be emptied then: what it has is to be announced again.
+        """
         for session in self._sessions:
             session.end(Retry(reason))
         for session in list(self._sessions):
             await session.closed.wait()
+        for publisher in self._publishers:
+            publisher.forget()
 
     async def _ingest(
         self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
     ) -> AsyncIterator[ingest_pb2.IngestResponse]:
-        session = Session(self._tracking, self._publishers, self._budget)
+        session = Session(self._tracking, self._publishers, self._budget, self._key_sets)
         self._sessions.add(session)
         telemetry.streams.inc()
         try:

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from rekam_gateway import telemetry
 from rekam_gateway.ingest import rules
 from rekam_gateway.ingest.budget import ByteBudget
+from rekam_gateway.ingest.key_sets import KeySet, KeySets
 from rekam_gateway.ingest.publisher import ShardPublisher, serialized
 from rekam_gateway.ingest.tracking import TrackingClient
 from rekam_proto.ingest.v1 import ingest_pb2, points_pb2, views_pb2
@@ -24,6 +25,7 @@ from rekam_runtime.rpc.status import code_of
 WINDOW_BYTES = 8 * 1024 * 1024
 WINDOW_RECORDS = 4_096
 MAX_KEY_SETS = 65_536
+MAX_KEY_SET_BYTES = 64 * 1024 * 1024
 # Of a run's heartbeats at most one in this time goes to the log.
 HEARTBEAT_SECONDS = 1.0
 
@@ -39,13 +41,6 @@ class _Run:
     next_sequence: int
     heartbeat: asyncio.Future[None] | None = None  # the last one, on its way or stored
     heartbeat_at: float = 0.0
-
-
-@dataclass(slots=True)
-class _KeySet:
-    record: bytes  # as it goes into the log
-    columns: int
-    announced: set[int]  # shards whose log has its definition from this stream
 
 
 @dataclass(slots=True)
@@ -67,7 +62,11 @@ class Session:
     """
 
     def __init__(
-        self, tracking: TrackingClient, publishers: list[ShardPublisher], budget: ByteBudget
+        self,
+        tracking: TrackingClient,
+        publishers: list[ShardPublisher],
+        budget: ByteBudget,
+        key_sets: KeySets,
     ) -> None:
         self._tracking = tracking
         self._publishers = publishers
@@ -75,7 +74,9 @@ class Session:
         self._window = ByteBudget(WINDOW_BYTES)
         self._records = asyncio.Semaphore(WINDOW_RECORDS)
         self._runs: dict[int, _Run | Refused] = {}  # by handle; or why it was not opened
-        self._key_sets: dict[bytes, _KeySet] = {}
+        self._shared_key_sets = key_sets
+        self._key_sets: dict[bytes, KeySet] = {}  # sent on this stream
+        self._key_set_bytes = 0
         self._pending: deque[_Pending] = deque()
         self._arrived = asyncio.Event()
         self._last_id = 0
@@ -230,14 +231,16 @@ class Session:
         )
 
     def _key_set(self, key_set: ingest_pb2.KeySet) -> None:
-        rules.check_key_set(key_set)
-        if key_set.hash in self._key_sets:
+        admitted = self._shared_key_sets.admit(key_set)
+        if admitted.hash in self._key_sets:
             return
-        if len(self._key_sets) >= MAX_KEY_SETS:
-            raise SlowDown(f"a stream takes {MAX_KEY_SETS} key sets: connect again to go on")
-        self._key_sets[key_set.hash] = _KeySet(
-            serialized(views_pb2.PointRecordView(key_set=key_set)), len(key_set.keys), set()
-        )
+        self._key_set_bytes += len(admitted.record)
+        if len(self._key_sets) >= MAX_KEY_SETS or self._key_set_bytes > MAX_KEY_SET_BYTES:
+            raise SlowDown(
+                f"a stream takes {MAX_KEY_SETS} key sets of {MAX_KEY_SET_BYTES} bytes together: "
+                "connect again to go on"
+            )
+        self._key_sets[admitted.hash] = admitted
 
     async def _frame(self, request: views_pb2.IngestRequestView, pending: _Pending) -> None:
         frame = request.frame
@@ -255,9 +258,7 @@ class Session:
         rows = rules.check_frame(steps, times_us, values, key_set.columns, size)
         await self._hold(size, pending)
         publisher = self._publishers[run.shard]
-        if run.shard not in key_set.announced:
-            key_set.announced.add(run.shard)
-            publisher.put(key_set.record, announces=True).add_done_callback(_seen)
+        publisher.announce(key_set.hash, key_set.record)
         stored = views_pb2.StoredFrameView(
             run_id=run.run_id,
             sequence=frame.sequence,
@@ -342,7 +343,6 @@ class Session:
 
 
 def _seen(stored: asyncio.Future[None]) -> None:
-    """Nobody waits for it: a key set that was not stored fails the frames behind it, and a lost
-    heartbeat is followed by the next."""
+    """Nobody waits for it: a lost heartbeat is followed by the next."""
     if not stored.cancelled():
         stored.exception()

@@ -123,7 +123,7 @@ def _tile(
     order: np.ndarray[tuple[int], np.dtype[np.intp]],
     block: Sequence[Row],
 ) -> ChunkRow:
-    matrix = np.concatenate([_columns(row) for row in block], axis=1)
+    matrix = np.concatenate([columns_of(row) for row in block], axis=1)
     values, ends = compress_values(column[order] for column in matrix)
     stride = stride_of(steps)
     return ChunkRow(
@@ -146,7 +146,7 @@ def _tile(
     )
 
 
-def _columns(row: Row) -> Float64s:
+def columns_of(row: Row) -> Float64s:
     """Columns of a chunk, K x n."""
     if row["codec"] == PLAIN:
         return np.frombuffer(row["values"], VALUE).reshape(-1, row["rows"])

@@ -1,0 +1,1 @@
+"""What operators ask of a service's projection: its quarantine, and rebuilds."""
