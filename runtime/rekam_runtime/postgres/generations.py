@@ -116,3 +116,22 @@ async def retired(connection: Connection, kept_s: float) -> list[int]:
     """Generations that nobody has been given for so long."""
     rows = await connection.fetch(_statements.retired_before, timedelta(seconds=kept_s))
     return [row["number"] for row in rows]
+
+
+async def begin_filling(connection: Connection, number: int) -> None:
+    """Nothing is vacuumed while a generation is being filled: nothing in it is updated or read."""
+    for table in await _tables(connection, number):
+        await connection.execute(
+            f"ALTER TABLE {table} SET (autovacuum_enabled = off, toast.autovacuum_enabled = off)"
+        )
+
+
+async def end_filling(connection: Connection, number: int) -> None:
+    """From now on it is kept as any table; and what the planner must know of it is known."""
+    for table in await _tables(connection, number):
+        await connection.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled, toast.autovacuum_enabled)")
+        await connection.execute(f"ANALYZE {table}")
+
+
+async def _tables(connection: Connection, number: int) -> list[str]:
+    return [row[0] for row in await connection.fetch(_statements.tables, schema_of(number))]

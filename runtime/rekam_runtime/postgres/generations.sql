@@ -65,3 +65,6 @@ RETURNING number;
 
 -- name: retired_before
 SELECT number FROM public.projection_generation WHERE state = 'retired' AND retired_at < now() - $1::interval;
+
+-- name: tables
+SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = $1;

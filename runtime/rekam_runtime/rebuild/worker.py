@@ -133,6 +133,7 @@ class _Work:
         self._generation = self._row["generation"] or await self._create()
         async with acquire(self._pool) as connection:
             await migrate_generation(connection, self._generation, self._plan.package)
+            await generations.begin_filling(connection, self._generation)
             await generations.pin(connection)
             await copy_decisions(connection, self._generation)
         async with self._reading():
@@ -211,6 +212,7 @@ class _Work:
         started = time.monotonic()
         async with acquire(self._pool) as connection:
             await generations.see(connection, self._generation)
+            await generations.end_filling(connection, self._generation)
             await self._plan.tidy(connection)
         async with _snapshot(self._pool) as active:
             await self._advance(await self._targets(active))

@@ -19,12 +19,11 @@ class LatestRow:
     values: Float64s
 
 
-def latest_of(blocks: Iterable[Columns]) -> LatestRow:
-    """The latest row of at least one block; of rows with the same step and time the greater
+def latest_of(rows: Iterable[LatestRow]) -> LatestRow:
+    """The latest of at least one; of rows with the same step and time the greater
     value counts, key by key, NaN as 0, and the first of equals stays."""
-    rows = [_latest_row(block) for block in blocks]
-    latest = rows[0]
-    for row in rows[1:]:
+    latest, *others = rows
+    for row in others:
         place, best = (row.step, row.time_us), (latest.step, latest.time_us)
         if place > best:
             latest = row
@@ -33,12 +32,13 @@ def latest_of(blocks: Iterable[Columns]) -> LatestRow:
     return latest
 
 
-def _latest_row(block: Columns) -> LatestRow:
+def latest_row(block: Columns) -> LatestRow:
+    """The latest row of a block; nothing of the block is kept."""
     step = block.steps.max()
     rows = np.flatnonzero(block.steps == step)
     time_us = block.times_us[rows].max()
     rows = rows[block.times_us[rows] == time_us]
-    values = block.values[:, rows[0]]
+    values = block.values[:, rows[0]].copy()
     for row in rows[1:]:
         values = _greater(values, block.values[:, row])
     return LatestRow(int(step), int(time_us), values)

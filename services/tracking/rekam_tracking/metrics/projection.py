@@ -6,9 +6,8 @@ only when it would be too large), and one statement for each other table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from operator import attrgetter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from rekam_runtime.errors import Quarantine
@@ -16,17 +15,28 @@ from rekam_runtime.postgres import Connection, Statements
 from rekam_tracking.metrics.chunks import SMALL_ROWS, Columns, gather
 from rekam_tracking.metrics.frames import WORD, Frame
 from rekam_tracking.metrics.key_sets import KeySet
-from rekam_tracking.metrics.latest import latest_of
-from rekam_tracking.metrics.rows import copy_chunks, plain_row
+from rekam_tracking.metrics.latest import LatestRow, latest_of, latest_row
+from rekam_tracking.metrics.rows import ChunkRow, copy_chunks, plain_row
 from rekam_tracking.writers import Arrived
 
 _statements = Statements.load("rekam_tracking.metrics", "projection.sql")
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    writer_id: int
-    columns: Columns
+_Place = tuple[UUID, int]
+
+
+@dataclass(slots=True)
+class _Written:
+    """What was written of a run's key set: rows in all, small chunks, the latest row of each chunk."""
+
+    rows: int = 0
+    small_chunks: int = 0
+    latest: list[LatestRow] = field(default_factory=list)
+
+    def note(self, columns: Columns) -> None:
+        self.rows += columns.rows
+        self.small_chunks += columns.rows < SMALL_ROWS
+        self.latest.append(latest_row(columns))
 
 
 def check_columns(frames: Iterable[Frame], key_sets: Mapping[bytes, KeySet]) -> None:
@@ -41,33 +51,24 @@ def check_columns(frames: Iterable[Frame], key_sets: Mapping[bytes, KeySet]) -> 
 
 async def write(connection: Connection, arrived: Iterable[Arrived], key_sets: Mapping[bytes, KeySet]) -> None:
     """Write the frames among what is new."""
-    places: dict[tuple[UUID, int], list[_Chunk]] = {}
+    frames: dict[_Place, dict[int, list[Frame]]] = {}
     for new in arrived:
-        by_key_set: dict[bytes, list[Frame]] = {}
         for record in new.records:
             if isinstance(record, Frame):
-                by_key_set.setdefault(record.key_set, []).append(record)
-        for hash, frames in by_key_set.items():
-            chunks = places.setdefault((new.run_id, key_sets[hash].key_set_id), [])
-            chunks += [_Chunk(new.writer_id, columns) for columns in gather(frames)]
-    if not places:
+                place = (new.run_id, key_sets[record.key_set].key_set_id)
+                frames.setdefault(place, {}).setdefault(new.writer_id, []).append(record)
+    if not frames:
         return
-    await copy_chunks(
-        connection,
-        [
-            plain_row(run_id, key_set_id, chunk.writer_id, chunk.columns)
-            for (run_id, key_set_id), chunks in places.items()
-            for chunk in chunks
-        ],
-    )
+    written = {place: _Written() for place in frames}
+    await copy_chunks(connection, _chunks(frames, written))
     await connection.execute(
         _statements.count_rows,
-        [run_id for run_id, _ in places],
-        [key_set_id for _, key_set_id in places],
-        [sum(chunk.columns.rows for chunk in chunks) for chunks in places.values()],
-        [sum(chunk.columns.rows < SMALL_ROWS for chunk in chunks) for chunks in places.values()],
+        [run_id for run_id, _ in written],
+        [key_set_id for _, key_set_id in written],
+        [one.rows for one in written.values()],
+        [one.small_chunks for one in written.values()],
     )
-    latest = {place: latest_of(map(attrgetter("columns"), chunks)) for place, chunks in places.items()}
+    latest = {place: latest_of(one.latest) for place, one in written.items()}
     await connection.executemany(
         _statements.keep_latest,
         [
@@ -75,3 +76,14 @@ async def write(connection: Connection, arrived: Iterable[Arrived], key_sets: Ma
             for (run_id, key_set_id), row in latest.items()
         ],
     )
+
+
+def _chunks(
+    frames: Mapping[_Place, Mapping[int, Sequence[Frame]]], written: Mapping[_Place, _Written]
+) -> Iterator[ChunkRow]:
+    """Rows, each put together when it is its turn: Postgres is busy with those before it."""
+    for place, by_writer in frames.items():
+        for writer_id, some in by_writer.items():
+            for columns in gather(some):
+                written[place].note(columns)
+                yield plain_row(*place, writer_id, columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -58,5 +58,5 @@ def plain_row(run_id: UUID, key_set_id: int, writer_id: int, columns: Columns) -
     )
 
 
-async def copy_chunks(connection: Connection, rows: Sequence[ChunkRow]) -> None:
+async def copy_chunks(connection: Connection, rows: Iterable[ChunkRow]) -> None:
     await connection.copy_records_to_table("metric_chunks", records=rows, columns=ChunkRow._fields)
