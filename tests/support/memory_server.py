@@ -18,6 +18,7 @@ import grpc
 from rekam_proto.ingest.v1 import ingest_pb2
 from rekam_proto.tracking.v1 import experiment_pb2, read_pb2, run_pb2
 
+_CHANGES = ("update_run", "log_params", "set_tags", "delete_tags")
 Point = tuple[int, int, float]  # step, time_us, value
 
 
@@ -174,7 +175,10 @@ class MemoryServer:
         expected: dict[int, int],
         key_sets: dict[bytes, list[str]],
     ) -> ingest_pb2.Refusal | None:
-        match request.WhichOneof("body"):
+        body = request.WhichOneof("body")
+        if body in _CHANGES and getattr(request, body).run_id not in self.runs:
+            return _refusal(5, "run_id", "no such run")
+        match body:
             case "open_run":
                 opened[request.open_run.handle] = request.open_run
                 expected[request.open_run.handle] = request.open_run.next_sequence

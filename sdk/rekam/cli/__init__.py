@@ -14,6 +14,7 @@ from rekam.cli.experiments import experiments
 from rekam.cli.log import log
 from rekam.cli.metrics import metrics
 from rekam.cli.runs import runs
+from rekam.cli.sync import sync
 from rekam.cli.verify import verify
 
 
@@ -48,5 +49,6 @@ def main() -> None:
 main.add_command(experiments)
 main.add_command(runs)
 main.add_command(metrics)
+main.add_command(sync)
 main.add_command(log)
 main.add_command(verify)

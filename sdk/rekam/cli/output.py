@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
@@ -18,8 +18,8 @@ from rekam.client import Client
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_REFUSED = 1
-_UNAVAILABLE = 3
+REFUSED = 1
+UNAVAILABLE = 3
 _WIDEST = 60
 
 
@@ -35,9 +35,9 @@ def command_options(function: Callable[..., Any]) -> Callable[..., Any]:
             client = Client(uri or options.tracking_uri, retry_timeout=options.connect_timeout)
             return function(*args, client=client, **kwargs)
         except errors.Unavailable as error:
-            _fail(f"{error}; is the server running? (`rekam up` starts one here)", _UNAVAILABLE)
+            fail(f"{error}; is the server running? (`rekam up` starts one here)", UNAVAILABLE)
         except errors.RekamError as error:
-            _fail(str(error), _REFUSED)
+            fail(str(error), REFUSED)
 
     return command
 
@@ -51,7 +51,8 @@ class ListsByDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
-def _fail(message: str, code: int) -> None:
+def fail(message: str, code: int) -> NoReturn:
+    """End with an exit code and a message for people."""
     click.echo(f"Error: {message}", err=True)
     raise SystemExit(code)
 
@@ -66,9 +67,9 @@ def print_json_line(value: Any) -> None:
     click.echo(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Columns under headings; long cells are cut."""
-    texts = [[_cell(cell) for cell in row] for row in rows]
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, widest: int = _WIDEST) -> None:
+    """Columns under headings; cells beyond `widest` characters are cut."""
+    texts = [[_cell(cell, widest) for cell in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(headings), *texts]) for i in range(len(headings))]
     for line in [[heading.upper() for heading in headings], *texts]:
         click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())

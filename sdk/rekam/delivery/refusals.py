@@ -40,12 +40,17 @@ class Refusals:
         # Every frame of a deleted run is refused: say it once.
         log.log(logging.ERROR if first else logging.DEBUG, "refused by the server: %s", found)
 
-    def raise_any(self) -> None:
-        """Raise RefusedRecords with what came since the last call."""
+    def take(self) -> tuple[list[Refusal], int]:
+        """What came since the last call: the first of them, and how many there were."""
         with self._lock:
             kept, total = self._kept, self._total
             self._kept, self._total = [], 0
             self._logged.clear()
+        return kept, total
+
+    def raise_any(self) -> None:
+        """Raise RefusedRecords with what came since the last call."""
+        kept, total = self.take()
         if total:
             raise RefusedRecords(kept, total)
 

@@ -135,7 +135,12 @@ def left_behind(roots: Sequence[Path], target: str) -> Iterator[tuple[Path, Spoo
 def spools_in(roots: Sequence[Path]) -> list[Path]:
     """Spools under `roots`, oldest first; not those of which only damaged segments are left."""
     found = [each for root in roots if root.is_dir() for each in root.iterdir()]
-    return sorted(filter(_is_spool, found), key=lambda each: each.name)
+    return sorted(filter(_is_spool, found), key=_age_of)
+
+
+def _age_of(directory: Path) -> tuple[int, str]:
+    about = read_about(directory)
+    return (about.created_ms if about is not None else 0, directory.name)
 
 
 def _is_spool(directory: Path) -> bool:

@@ -26,6 +26,26 @@ class SpoolLock:
             return None
         return cls(fd)
 
+    @classmethod
+    def none(cls) -> SpoolLock:
+        """For who only looks."""
+        return cls(-1)
+
+    @classmethod
+    def held(cls, directory: Path) -> bool:
+        """Whether a live process holds it. For an instant this keeps others from taking it."""
+        try:
+            fd = os.open(directory / cls.NAME, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     def release(self) -> None:
         """Give the directory up."""
         if self._fd >= 0:

@@ -193,6 +193,13 @@ class Spool:
         """Whether a record is not acknowledged."""
         return self.last > self.acknowledged
 
+    @property
+    def left(self) -> int:
+        """Bytes that are not acknowledged, to a record."""
+        if not self.outstanding:
+            return 0
+        return self.end - max(self._segments[0].base, self.acknowledged)
+
     def segments(self) -> list[Segment]:
         """The segments that are there, in order."""
         with self.changed:
