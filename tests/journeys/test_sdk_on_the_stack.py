@@ -206,3 +206,44 @@ def test_forked_workers_start_runs_and_search(rekam_tracking_uri: str, tmp_path:
     assert seen == [1, 1, 1, 1]
     assert names == ["trial 3", "trial 2", "trial 1", "trial 0", "parent"]
     assert children == [True, True, True, True, False]
+
+
+def test_what_a_run_records_by_itself_is_read_back(rekam_tracking_uri: str, tmp_path: Path) -> None:
+    found = run(
+        rekam_tracking_uri,
+        tmp_path,
+        """
+        rekam.set_system_metrics_sampling_interval(0.2)
+        try:
+            with rekam.start_run() as run:
+                print("epoch 1\\x00 \\x1b[1mbold\\x1b[0m")
+                for percent in range(101):
+                    print(f"\\r{percent}%", end="", file=sys.stderr)
+                print(file=sys.stderr)
+                time.sleep(0.7)
+                raise ValueError("why")
+        except ValueError:
+            pass
+        client = rekam.Client()
+        texts = {name: client.get_text(run.run_id, name) for name in ("stdout", "stderr", "git.diff")}
+        stored = client.get_run(run.run_id)
+        print(json.dumps({
+            "status": stored.info.status,
+            "texts": {name: [line.text for line in lines] for name, lines in texts.items()},
+            "writers": sorted({line.writer for lines in texts.values() for line in lines}),
+            "writer": run.writer,
+            "tags": stored.data.tags,
+            "keys": [each.key for each in client.list_metrics(run.run_id)],
+            "steps": client.get_history(run.run_id, "system/cpu_utilization_percentage").steps.tolist(),
+        }))
+        """,
+    )
+    assert found["status"] == "FAILED"
+    assert found["texts"]["stdout"] == ["epoch 1\x00 \x1b[1mbold\x1b[0m"]
+    assert found["texts"]["stderr"][0] == "100%"
+    assert found["texts"]["stderr"][-1] == "ValueError: why"
+    assert found["writers"] == [found["writer"]]
+    assert found["steps"][:2] == [0, 1]
+    assert all(key.startswith("system/") for key in found["keys"])
+    # The tests run from a working tree, or from an archive of one.
+    assert ("mlflow.source.git.commit" in found["tags"]) == (Path(__file__).parents[2] / ".git").exists()

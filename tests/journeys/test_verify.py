@@ -102,7 +102,7 @@ def test_every_door_sees_what_is_well_and_what_is_not(written: Written, rekam_tr
     written.acknowledged = written.written = STEPS
     written.plan = Plan(PLAN.seed + 1, PLAN.keys, PLAN.begin_us)
     found = differences()
-    for name in ("run", "history", "stream", "buckets"):
+    for name in ("run", "history", "stream", "buckets", "text"):
         assert found[name][2], name
     assert found["search"][0], "nothing has that seed"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rekam.client import Client
 from rekam.entities import Buckets
 from rekam.verifying.difference import Bounds, Difference, compare_count, compare_last, compare_points
-from rekam.verifying.plan import STEP_TAG, Plan, same
+from rekam.verifying.plan import STEP_TAG, STREAM, Plan, lines_at, same
 from rekam.verifying.written import Written
 
 Door = Callable[[Client, str, Written], Difference]
@@ -122,6 +122,20 @@ def complete(client: Client, experiment_id: str, run: Written) -> Difference:
     return found
 
 
+def text(client: Client, experiment_id: str, run: Written) -> Difference:
+    """The lines of text, in order."""
+    found = Difference()
+    least = run.acknowledged
+    lines = [line.text for line in client.get_text(run.run_id, STREAM)]
+    bounds = run.bounds(least)
+    found.read += len(lines)
+    compare_count(found, "lines of text", len(lines), bounds.of(lines_at))
+    for number, line in enumerate(lines[: lines_at(bounds.most)]):
+        if line != run.plan.line(number):
+            found.mistake(f"line {number} is {line!r}, {run.plan.line(number)!r} was written")
+    return found
+
+
 DOORS: dict[str, Door] = {
     "run": read_run,
     "search": search,
@@ -130,6 +144,7 @@ DOORS: dict[str, Door] = {
     "buckets": buckets,
     "metrics": listed,
     "completeness": complete,
+    "text": text,
 }
 
 
