@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,8 @@ import rekam
 from rekam.testing import LocalStack, running_stack
 from tests.support import stack as support
 from tests.support.faults import Faults
+from tests.support.gateways import answers, gateways_beside
+from tests.support.stack import until
 
 REPLICAS = ("gateway", "tracking-serve", "tracking-project")
 
@@ -43,9 +44,51 @@ def test_either_gateway_answers_both_doors_alone(several: LocalStack) -> None:
     faults = Faults(several)
     for name in ("gateway", "gateway-2"):
         with faults.gone(name):
-            door = http.client.HTTPConnection(host, int(port), timeout=10)
-            door.request("GET", "/health")
-            assert door.getresponse().status == 200
-            door.close()
+            # The first connection may still have been meant for the dead one.
+            until("the HTTP door answers", lambda: answers(host, int(port), "/health"))
             rekam.Client(several.tracking_uri).search_experiments()
         faults.all_ready()
+
+
+def test_what_one_gateway_acknowledged_is_read_through_another(several: LocalStack) -> None:
+    several.reset()
+    with gateways_beside(Faults(several), 2) as uris:
+        one, other = (rekam.Client(uri) for uri in uris)
+        for number in range(30):
+            experiment_id = one.create_experiment(f"experiment {number}")
+            run_id = other.create_run(experiment_id, run_name=f"run {number}").info.run_id
+            assert one.get_run(run_id).info.run_name == f"run {number}"
+            one.log_metric(run_id, "loss", number, step=number)
+            one.flush()
+            assert list(other.get_history(run_id, "loss").values) == [number]
+            other.log_param(run_id, "depth", number)
+            other.set_tag(run_id, "kind", "even" if number % 2 == 0 else "odd")
+            other.flush()
+            found = one.search_runs([experiment_id], f"params.depth = '{number}' and metrics.loss = {number}")
+            assert [run.info.run_id for run in found] == [run_id]
+            one.delete_run(run_id)
+            assert other.search_runs([experiment_id]) == []
+            one, other = other, one
+
+
+def test_the_projection_goes_on_when_either_of_its_processes_is_gone(several: LocalStack) -> None:
+    several.reset()
+    faults = Faults(several)
+    client = rekam.Client(several.tracking_uri)
+    run_id = client.create_run("0").info.run_id
+    for number, name in enumerate(("tracking-project", "tracking-project-2")):
+        with faults.gone(name):
+            client.log_metric(run_id, "loss", number, step=number)
+            client.flush()
+            until(
+                "the other one has taken over",
+                lambda number=number: _steps(client, run_id) == list(range(number + 1)),  # type: ignore[misc]
+            )
+        faults.all_ready()
+
+
+def _steps(client: rekam.Client, run_id: str) -> list[int]:
+    try:
+        return [int(step) for step in client.get_history(run_id, "loss").steps]
+    except rekam.errors.Unavailable:
+        return []  # not within a strong read's deadline
