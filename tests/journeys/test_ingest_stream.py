@@ -8,8 +8,10 @@ import uuid
 from collections.abc import Iterable, Iterator
 
 import grpc
+import httpx
 import pytest
 
+from rekam.testing import LocalStack
 from rekam_proto.ingest.v1 import ingest_pb2
 from rekam_proto.tracking.v1 import metric_pb2, metric_pb2_grpc, run_pb2, run_pb2_grpc
 from tests.support.ingest import IngestStream, frame, key_set, text
@@ -338,6 +340,20 @@ def test_a_heartbeat_is_never_answered_and_needs_id_0(stream: IngestStream) -> N
     assert stream.send(key_set=LOSS) is None  # no answer came before this one's
     refusal = stream.send(heartbeat=ingest_pb2.Heartbeat(run=0, interval_ms=15_000))
     assert refusal is not None and refusal.field == "id"
+
+
+def test_of_many_heartbeats_few_go_to_the_log(rekam_clean: LocalStack, stream: IngestStream) -> None:
+    before = taken_in(rekam_clean, "rekam_ingest_heartbeats_total")
+    for _ in range(500):
+        stream.tell(heartbeat=ingest_pb2.Heartbeat(run=0, interval_ms=15_000))
+    assert stream.send(key_set=LOSS) is None
+    assert 1 <= taken_in(rekam_clean, "rekam_ingest_heartbeats_total") - before < 50
+
+
+def taken_in(stack: LocalStack, name: str) -> float:
+    """A counter of the gateway."""
+    lines = httpx.get(f"{stack.http}/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.split()[0] == name)
 
 
 def test_nothing_but_a_heartbeat_may_have_id_0(stream: IngestStream) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 from uuid import UUID
 
@@ -16,7 +16,6 @@ from prometheus_client import Counter
 
 from rekam_proto.tracking.v1 import run_pb2
 from rekam_runtime.errors import Retry
-from rekam_runtime.eventlog.presence import Listener
 from rekam_runtime.postgres import Connection, Pool, Statements, acquire, pinned
 from rekam_runtime.projection import FreshReads
 from rekam_tracking.liveness.silence import Heard, Silences, Verdict
@@ -41,6 +40,12 @@ class Fates(Protocol):
     async def revive(self, run_id: str) -> bool: ...
 
 
+class Gateways(Protocol):
+    """Knows whether one of the gateways was there lately."""
+
+    def heard_within(self, seconds: float) -> bool: ...
+
+
 class Watcher:
     """Looks for runs that have crashed or come back, for ever.
 
@@ -53,18 +58,20 @@ class Watcher:
         self,
         pool: Pool,
         fresh: FreshReads,
-        gateways: Listener,
+        gateways: Gateways,
         fates: Fates,
         *,
         streams: Iterable[str],
         crashed_after_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """streams: all that the projection reads."""
+        """streams: all that the projection reads. clock: seconds, of this process alone."""
         self._pool = pool
         self._fresh = fresh
         self._gateways = gateways
         self._fates = fates
         self._streams = list(streams)
+        self._clock = clock
         self._silences = Silences(crashed_after_s)
         self._rest_s = min(_LONGEST_REST_S, crashed_after_s / _LOOKS)
         self._deafness_s = min(_LONGEST_DEAFNESS_S, crashed_after_s / 2)
@@ -73,14 +80,15 @@ class Watcher:
     async def run(self) -> None:
         while True:
             try:
-                await self._look()
+                await self.look()
             except Retry as error:
                 _log.warning("liveness.deaf", reason=error.message)
                 self._silences.begin_anew()
             await asyncio.sleep(self._rest_s)
 
-    async def _look(self) -> None:
-        now_s = time.monotonic()
+    async def look(self) -> None:
+        """Look once; what it saw before counts when that was not long ago."""
+        now_s = self._clock()
         held_up = now_s - self._looked_at_s > self._deafness_s
         if held_up or not self._gateways.heard_within(self._deafness_s):
             self._silences.begin_anew()
@@ -92,7 +100,7 @@ class Watcher:
         verdicts = self._silences.judge(runs, now_s)
         for run_id, verdict in verdicts.items():
             await self._carry_out(run_id, verdict, runs[run_id])
-        self._looked_at_s = time.monotonic()
+        self._looked_at_s = self._clock()
 
     async def _carry_out(self, run_id: UUID, verdict: Verdict, heard: Heard) -> None:
         match verdict:
