@@ -20,6 +20,7 @@ from rekam_runtime.eventlog.port import Conflict
 _BY_CODE: dict[int, type[RekamError]] = {
     10014: Retry,  # consumer not found: it is made again
     10058: AlreadyExists,  # stream name in use, with another configuration
+    10037: NotFound,  # no message found
     10059: NotFound,  # stream not found
     10065: FailedPrecondition,  # subjects overlap with another stream
     10071: Conflict,  # wrong last sequence

@@ -26,6 +26,7 @@ class JetStreamLog:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._replicated: dict[str, bool] = {}
 
     @classmethod
     async def connect(cls, url: str, name: str, *, wait_s: float = 10.0) -> JetStreamLog:
@@ -39,6 +40,7 @@ class JetStreamLog:
 
     async def ensure(self, spec: StreamSpec) -> None:
         await persistently(lambda: streams.ensure(self._connection, spec))
+        self._replicated[spec.name] = spec.replicas > 1
 
     async def append(self, draft: Draft) -> int:
         check_size(draft)
@@ -51,14 +53,17 @@ class JetStreamLog:
         return await persistently(lambda: publishing.append_batch(self._connection, drafts))
 
     async def read(self, stream: str, subject: str, after: int = 0) -> list[Record]:
-        return [found.record async for found in reading.each(self._connection, stream, subject, after)]
+        replicated = await self._is_replicated(stream)
+        found = reading.each(self._connection, stream, subject, after, replicated=replicated)
+        return [one.record async for one in found]
 
     async def scan(self, stream: str, after: int = 0) -> AsyncGenerator[Record, None]:
         extent = await self.extent(stream)
         check_kept(stream, extent, after)
         if after >= extent.last:
             return
-        async for found in reading.each(self._connection, stream, ">", after):
+        replicated = await self._is_replicated(stream)
+        async for found in reading.each(self._connection, stream, ">", after, replicated=replicated):
             if found.record.position > after + 1:  # a record may be missing, but not dropped since
                 check_kept(stream, await self.extent(stream), after)
             after = found.record.position
@@ -101,3 +106,10 @@ class JetStreamLog:
 
     async def close(self) -> None:
         await self._connection.close()
+
+    async def _is_replicated(self, stream: str) -> bool:
+        """Whether a replica that lags may answer a read."""
+        if stream not in self._replicated:
+            found = await persistently(lambda: streams.replicas(self._connection, stream))
+            self._replicated[stream] = found > 1
+        return self._replicated[stream]

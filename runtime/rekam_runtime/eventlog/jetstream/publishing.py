@@ -77,7 +77,7 @@ async def _stored(connection: Connection, stream: str, drafts: Sequence[Draft]) 
         starts.setdefault(draft.subject, draft.expected or 0)
     positions: dict[str, int] = {}
     for subject, after in starts.items():
-        async for found in reading.each(connection, stream, subject, after):
+        async for found in reading.each(connection, stream, subject, after, replicated=True):
             positions[found.event_id] = found.record.position
     if all(draft.event_id in positions for draft in drafts):
         return [positions[draft.event_id] for draft in drafts]

@@ -1,23 +1,35 @@
 """Reading stored records by JetStream's batched direct get.
 
-One request, many replies, no consumer: a read of a short subject costs one round trip.
+One request, many replies, no consumer: a read of a short subject costs one round trip. Any replica
+of a stream answers it, also one that has not got the last records yet. So of a stream that has
+several the leader is asked first how far the subject goes, and replicas until they are there.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 from nats.aio.msg import Msg
 
-from rekam_runtime.errors import Refused, Retry
-from rekam_runtime.eventlog.jetstream.connection import Connection, Replies, persistently, status_of
+from rekam_runtime.errors import NotFound, Refused, Retry
+from rekam_runtime.eventlog.jetstream.connection import (
+    TRY_FOR_S,
+    Connection,
+    Replies,
+    persistently,
+    status_of,
+)
 from rekam_runtime.eventlog.port import Record
 
 _PAGE_RECORDS = 1000
 _PAGE_BYTES = 4 * 1024 * 1024
+_LAG_PAUSE_S = 0.02
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -36,21 +48,73 @@ class _Page:
     more: bool
 
 
-async def each(connection: Connection, stream: str, subject: str, after: int) -> AsyncIterator[Found]:
-    """Records of the subject (or pattern) past the position, page by page, up to now."""
-    more = True
-    while more:
+async def each(
+    connection: Connection, stream: str, subject: str, after: int, *, replicated: bool
+) -> AsyncIterator[Found]:
+    """Records of the subject (or pattern) past the position, page by page, up to now.
+
+    replicated: whether a replica that lags may answer.
+    """
+    last = await _last_position(connection, stream, subject) if replicated else 0
+    give_up = time.monotonic() + TRY_FOR_S
+    while True:
         page = await _page(connection, stream, subject, after, _PAGE_RECORDS)
         for found in page.found:
             yield found
-        more = page.more
         after = page.found[-1].record.position if page.found else after
+        if page.more:
+            continue
+        if after >= last:
+            return
+        if time.monotonic() > give_up:
+            raise Retry(f"event log: a replica of {stream} is at {after} of {subject}, the leader at {last}")
+        await asyncio.sleep(_LAG_PAUSE_S)
+        # Asked again: it may have been dropped meanwhile.
+        last = await _last_position(connection, stream, subject)
 
 
 async def first(connection: Connection, stream: str, subject: str, after: int) -> Found | None:
-    """The first record of the subject past the position."""
-    page = await _page(connection, stream, subject, after, 1)
-    return page.found[0] if page.found else None
+    """The first record of the subject past the position, as the leader has it."""
+    stored = await _stored(connection, stream, {"seq": after + 1, "next_by_subj": subject})
+    if stored is None:
+        return None
+    record = Record(stored.seq, stored.subject, stored.data, _micros(stored.time))
+    return Found(record, stored.header("Nats-Msg-Id"))
+
+
+async def _last_position(connection: Connection, stream: str, subject: str) -> int:
+    """Position of the subject's last record, as the leader has it; 0 when there is none."""
+    stored = await persistently(lambda: _stored(connection, stream, {"last_by_subj": subject}))
+    return 0 if stored is None else stored.seq
+
+
+class _Stored(msgspec.Struct):
+    """A message in an answer of the leader."""
+
+    subject: str
+    seq: int
+    time: str
+    data: bytes = b""
+    hdrs: bytes = b""
+
+    def header(self, name: str) -> str:
+        for line in self.hdrs.decode().split("\r\n"):
+            key, _, value = line.partition(":")
+            if key == name:
+                return value.strip()
+        return ""
+
+
+class _Got(msgspec.Struct):
+    message: _Stored
+
+
+async def _stored(connection: Connection, stream: str, query: dict[str, Any]) -> _Stored | None:
+    try:
+        answer = await connection.api(f"STREAM.MSG.GET.{stream}", query)
+    except NotFound:
+        return None
+    return msgspec.json.decode(answer, type=_Got).message
 
 
 async def _page(connection: Connection, stream: str, subject: str, after: int, records: int) -> _Page:
@@ -82,8 +146,10 @@ async def _page_once(connection: Connection, stream: str, subject: str, after: i
 
 
 def _found(reply: Msg, headers: dict[str, str]) -> Found:
-    stored = datetime.fromisoformat(headers["Nats-Time-Stamp"])
-    record = Record(
-        int(headers["Nats-Sequence"]), headers["Nats-Subject"], reply.data, (stored - _EPOCH) // _MICROSECOND
-    )
+    stored_us = _micros(headers["Nats-Time-Stamp"])
+    record = Record(int(headers["Nats-Sequence"]), headers["Nats-Subject"], reply.data, stored_us)
     return Found(record, headers.get("Nats-Msg-Id", ""))
+
+
+def _micros(time_stamp: str) -> int:
+    return (datetime.fromisoformat(time_stamp) - _EPOCH) // _MICROSECOND

@@ -73,6 +73,10 @@ async def state(connection: Connection, stream: str) -> StreamState:
     return (await _info(connection, stream)).state
 
 
+async def replicas(connection: Connection, stream: str) -> int:
+    return int((await _info(connection, stream)).config.get("num_replicas", 1))
+
+
 async def extent(connection: Connection, stream: str) -> Extent:
     info = await _info(connection, stream)
     # Made of what names a directory anywhere: 20261124T183554123456Z-0.
