@@ -26,9 +26,9 @@ from rekam_runtime.eventlog.port import (
 
 
 class _Stream:
-    def __init__(self, spec: StreamSpec) -> None:
+    def __init__(self, spec: StreamSpec, log_id: str) -> None:
         self.spec = spec
-        self.log_id = uuid.uuid4().hex
+        self.log_id = log_id
         self.records: list[Record] = []
         self.origin = 0
         self.last = 0
@@ -74,9 +74,13 @@ class _Stream:
 
 
 class MemoryLog:
-    """`EventLog` in this process's memory; as large as what is appended."""
+    """`EventLog` in this process's memory; as large as what is appended.
 
-    def __init__(self) -> None:
+    log_id: names its logs (see `Extent`); random by default.
+    """
+
+    def __init__(self, log_id: str = "") -> None:
+        self._log_id = log_id
         self._streams: dict[str, _Stream] = {}
         self._listeners: defaultdict[str, list[Backlog]] = defaultdict(list)
 
@@ -87,7 +91,7 @@ class MemoryLog:
         if spec.name in self._streams:
             self._streams[spec.name].spec = spec
         else:
-            self._streams[spec.name] = _Stream(spec)
+            self._streams[spec.name] = _Stream(spec, self._log_id or uuid.uuid4().hex)
 
     async def append(self, draft: Draft) -> int:
         return (await self.append_batch([draft]))[0]

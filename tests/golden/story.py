@@ -1,0 +1,51 @@
+"""The stored samples in the order in which a server could have appended them, as records of the log.
+
+A new sample goes to the end of its stream: the stored segments have what stands before it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rekam_runtime.eventlog.port import Record
+from tests.golden.samples import FOLDER, Sample
+
+LOG_ID = "golden-0"
+_TRACKING = "rekam_proto.tracking.v1."
+STREAMS: dict[str, list[Sample]] = {
+    "REKAM_TRACKING": [
+        Sample(_TRACKING + "ExperimentCreated", 1),
+        Sample(_TRACKING + "ExperimentRenamed", 1),
+        Sample(_TRACKING + "ExperimentTagsDeleted", 1),
+        Sample(_TRACKING + "ExperimentTagsSet", 1),
+        Sample(_TRACKING + "RunCreated", 1),
+        Sample(_TRACKING + "ParamsLogged", 1),
+        Sample(_TRACKING + "TagsSet", 1),
+        Sample(_TRACKING + "RunUpdated", 1),
+        Sample(_TRACKING + "RunDeleted", 1),
+        Sample(_TRACKING + "RunRestored", 1),
+        Sample(_TRACKING + "ExperimentDeleted", 1),
+        Sample(_TRACKING + "ExperimentRestored", 1),
+        Sample(_TRACKING + "TagsDeleted", 1),
+    ],
+    "REKAM_POINTS_0": [
+        # Set aside: the hash of its key set is made up.
+        Sample("rekam_proto.ingest.v1.PointsAppended", 1),
+        Sample("rekam_proto.ingest.v1.PointsAppended", 1, "frame"),
+        Sample("rekam_proto.ingest.v1.PointsAppended", 1, "text"),
+        Sample("rekam_proto.ingest.v1.PointsAppended", 1, "seen"),
+    ],
+}
+
+
+def records(stream: str) -> list[Record]:
+    """The stream's story."""
+    return [
+        Record(position, f"{stream}.golden", sample.stored.read_bytes(), 1_700_000_000_000_000 + position)
+        for position, sample in enumerate(STREAMS[stream], start=1)
+    ]
+
+
+def segment_file(stream: str, version: int) -> Path:
+    """The stored segment of a format version."""
+    return FOLDER / f"{stream}.v{version}.segment"
