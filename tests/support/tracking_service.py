@@ -38,6 +38,7 @@ class TrackingService:
     metrics: MetricServiceAsyncStub
     serve_ops: str
     project_ops: str
+    target: str
 
     async def reset(self) -> None:
         """Project, then serve, as a local stack does after it purged the log."""
@@ -82,6 +83,7 @@ async def running_tracking(
         MetricServiceStub(opened),
         f"http://127.0.0.1:{serve_ops}",
         f"http://127.0.0.1:{project_ops}",
+        f"127.0.0.1:{grpc_port}",
     )
     try:
         await asyncio.gather(*(_ready(ops, roles) for ops in (service.serve_ops, service.project_ops)))
