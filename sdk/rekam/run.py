@@ -40,6 +40,7 @@ class ActiveRun:
         self._writer = writer
         self._recorder = recorder
         self._owner = os.getpid()
+        self._begun = time.monotonic()
         # What it records by itself; set by whoever starts it.
         self.capture: Capture | None = None
         self.ended = False
@@ -149,13 +150,18 @@ class ActiveRun:
         if self.capture is not None:
             self.capture.stop(error)
         if os.getpid() == self._owner and not self._writer.rank:
-            self._writer.update(status=number, end_ms=time.time_ns() // 1_000_000)
+            self._writer.update(status=number, end_ms=self._end_ms())
         if not self._recorder.settle(timeout, give_up_offline=True):
             log.warning(
                 "run %s ended, but not everything is acknowledged: %s", self.run_id, self._recorder.where()
             )
         self._recorder.end_run(self._writer)
         self._recorder.raise_refusals()
+
+    def _end_ms(self) -> int:
+        """What the clock says, but when it was set back: no run ends before it started."""
+        lasted_ms = int((time.monotonic() - self._begun) * 1000)
+        return max(time.time_ns() // 1_000_000, self._info.start_time + lasted_ms)
 
     def __enter__(self) -> ActiveRun:
         if self.ended:

@@ -11,12 +11,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from rekam_proto.ingest.v1 import ingest_pb2
 from rekam_proto.tracking.v1 import run_pb2
+from tests.support.jumping_clock import JumpingClock
 from tests.support.memory_server import MemoryServer
 from tests.support.programs import Program
 
@@ -494,3 +496,61 @@ def test_threads_have_their_own_runs(server: MemoryServer, tmp_path: Path) -> No
     assert out.strip() == "None"
     names = {server.runs[run_id].name: server.points(run_id, "number")[0][2] for run_id in server.runs}
     assert names == {"trial 0": 0.0, "trial 1": 1.0, "trial 2": 2.0}
+
+
+def test_a_clock_that_jumps_an_hour_either_way_loses_and_stalls_nothing(
+    server: MemoryServer, tmp_path: Path
+) -> None:
+    clock = JumpingClock(tmp_path)
+    program = Program(
+        server.uri,
+        tmp_path / "spool",
+        """
+        with rekam.start_run() as run:
+            print(run.run_id, flush=True)
+            for jump in range(5):
+                for step in range(jump * 200, (jump + 1) * 200):
+                    rekam.log_metrics({"loss": step, "now": time.time()}, step=step)
+                rekam.flush(20)
+                print(time.time(), flush=True)
+                sys.stdin.readline()
+        """,
+        directory=None,
+        **clock.environ,
+    )
+    run_id = program.line()
+    said = []
+    for seconds in (3600, -3600, 0, -3600, 0):
+        said.append(float(program.line()))
+        clock.jump(seconds)
+        program.go_on()
+    program.finish()
+    assert [round((after - before) / 3600) for before, after in pairwise(said)] == [1, -2, 1, -1]
+    points = sorted(server.points(run_id, "loss"))
+    assert [(step, value) for step, _, value in points] == [(step, float(step)) for step in range(1000)]
+    # A point has the time that the clock showed; so steps go on while times may go back.
+    now = {step: value for step, _, value in server.points(run_id, "now")}
+    assert all(abs(time_us / 1e6 - now[step]) < 5 for step, time_us, _ in points)
+    assert server.runs[run_id].start_ms <= server.updates[run_id].end_ms
+    assert spools(tmp_path / "spool") == []
+
+
+def test_a_run_does_not_end_before_it_started(server: MemoryServer, tmp_path: Path) -> None:
+    clock = JumpingClock(tmp_path)
+    program = Program(
+        server.uri,
+        tmp_path / "spool",
+        """
+        with rekam.start_run() as run:
+            print(run.run_id, flush=True)
+            sys.stdin.readline()
+        """,
+        directory=None,
+        **clock.environ,
+    )
+    run_id = program.line()
+    clock.jump(-3600)
+    program.go_on()
+    program.finish()
+    started, ended = server.runs[run_id].start_ms, server.updates[run_id].end_ms
+    assert 0 <= ended - started < 60_000

@@ -18,7 +18,8 @@ _OPTIONS = (
     # Each channel tries to connect at once, whatever became of those before it.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
+    # This is how long an attempt to connect may take: a machine may be busy.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.max_reconnect_backoff_ms", 5_000),
     ("grpc.primary_user_agent", "rekam-python"),
 )

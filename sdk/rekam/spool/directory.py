@@ -42,7 +42,8 @@ class About:
 def create(root: Path, target: str, spill_root: Path | None = None) -> tuple[Path, Path | None, SpoolLock]:
     """A new spool directory under `root`, locked, and one under `spill_root` for what it has no room for."""
     now = time.time()
-    name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}-{os.getpid()}-{secrets.token_hex(4)}"
+    began = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}.{int(now * 1000) % 1000:03d}"
+    name = f"{began}-{os.getpid()}-{secrets.token_hex(4)}"
     directory, spill = root / name, spill_root / name if spill_root is not None else None
     variable = "REKAM_SPOOL_DIR"
     try:
@@ -88,13 +89,20 @@ def segment_path(directory: Path, base: int) -> Path:
 
 def segments_in(directories: Sequence[Path]) -> list[tuple[int, Path]]:
     """(base, file) of the segments that are there, in order."""
-    found = [path for directory in directories for path in directory.glob(f"*{SUFFIX}")]
+    found = [path for directory in directories for path in _files(directory, SUFFIX)]
     return sorted((int(path.stem), path) for path in found if path.stem.isdecimal())
 
 
 def damaged_in(directory: Path) -> list[Path]:
     """Damaged segments that were kept for people."""
-    return sorted(directory.glob(f"*{DAMAGED_SUFFIX}"))
+    return sorted(_files(directory, DAMAGED_SUFFIX))
+
+
+def _files(directory: Path, suffix: str) -> list[Path]:
+    try:
+        return [path for path in directory.iterdir() if path.suffix == suffix]
+    except (FileNotFoundError, NotADirectoryError):
+        return []  # removed a moment ago, or no spool
 
 
 def places(directory: Path, about: About | None) -> list[Path]:
@@ -123,24 +131,27 @@ def remove(directory: Path, spill: Path | None = None) -> None:
 
 def left_behind(roots: Sequence[Path], target: str) -> Iterator[tuple[Path, SpoolLock]]:
     """Spools of this host's ended processes, meant for `target`, oldest first; each comes locked."""
-    for directory in spools_in(roots):
-        about = read_about(directory)
-        if about is None or about.target != target or not about.local:
+    for directory in _directories(roots):
+        # The lock first: most are of processes that run, and there may be hundreds.
+        lock = claim(directory, create=False)
+        if lock is None:
             continue
-        lock = claim(directory)
-        if lock is not None:
+        about = read_about(directory)
+        if about is not None and about.target == target and about.local:
             yield directory, lock
+        else:
+            lock.release()
 
 
 def spools_in(roots: Sequence[Path]) -> list[Path]:
     """Spools under `roots`, oldest first; not those of which only damaged segments are left."""
+    return list(filter(_is_spool, _directories(roots)))
+
+
+def _directories(roots: Sequence[Path]) -> list[Path]:
+    """What is under the roots, by name: the oldest first."""
     found = [each for root in roots if root.is_dir() for each in root.iterdir()]
-    return sorted(filter(_is_spool, found), key=_age_of)
-
-
-def _age_of(directory: Path) -> tuple[int, str]:
-    about = read_about(directory)
-    return (about.created_ms if about is not None else 0, directory.name)
+    return sorted(found, key=lambda each: each.name)
 
 
 def _is_spool(directory: Path) -> bool:
@@ -153,10 +164,10 @@ def _is_spool(directory: Path) -> bool:
     return bool(segments_in(both)) or not any(damaged_in(each) for each in both)
 
 
-def claim(directory: Path) -> SpoolLock | None:
-    """The lock of a spool; None when a process has it, or it is gone."""
+def claim(directory: Path, *, create: bool = True) -> SpoolLock | None:
+    """The lock of a spool; None when a process has it, or it is gone. create: when it never had one."""
     try:
-        lock = SpoolLock.take(directory)
+        lock = SpoolLock.take(directory, create=create)
     except OSError:
         return None  # delivered and removed by another process a moment ago
     if lock is not None and not _is_spool(directory):

@@ -16,9 +16,10 @@ class SpoolLock:
         self._fd = fd
 
     @classmethod
-    def take(cls, directory: Path) -> SpoolLock | None:
+    def take(cls, directory: Path, *, create: bool = True) -> SpoolLock | None:
         """The lock of a spool directory, or None when a live process holds it."""
-        fd = os.open(directory / cls.NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+        fd = os.open(directory / cls.NAME, flags, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
