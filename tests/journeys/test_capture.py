@@ -360,3 +360,87 @@ def test_children_forked_at_once_hold_nothing_up(server: MemoryServer, tmp_path:
         """,
         directory=Path(__file__).parent,
     ).finish()
+
+
+def test_what_c_code_subprocesses_and_children_write_is_recorded_below(
+    server: MemoryServer, tmp_path: Path
+) -> None:
+    out, err = Program(
+        server.uri,
+        tmp_path,
+        """
+        import ctypes, subprocess
+        print("before", flush=True)
+        with rekam.start_run(capture_console="fd") as run:
+            print("python")
+            sys.stdout.flush()
+            libc = ctypes.CDLL(None)
+            libc.puts(b"c code")
+            libc.fflush(None)
+            subprocess.run(["sh", "-c", "echo subprocess; echo grief >&2"], check=True)
+            os.write(1, "half a character: \\u20ac\\n".encode()[:19])
+            time.sleep(0.2)
+            os.write(1, "half a character: \\u20ac\\n".encode()[19:])
+            pid = os.fork()
+            if pid == 0:
+                os.write(1, b"child\\n")
+                os._exit(0)
+            os.waitpid(pid, 0)
+            with rekam.start_run(nested=True) as inner:
+                print("inner", flush=True)
+            # One that lives on does not hold up the end of the run.
+            left = subprocess.Popen(["sh", "-c", "read line; echo later"], stdin=subprocess.PIPE)
+            print("last")
+        print("after", flush=True)
+        left.communicate(b"go")
+        print(run.run_id, inner.run_id, flush=True)
+        """,
+    ).finish()
+    # What the one that lives on writes goes its own way.
+    *written, ids = [line for line in out.splitlines() if line != "later"]
+    assert "later" in out
+    run_id, inner = ids.split()
+    lines = ["python", "c code", "subprocess", "half a character: €", "child", "inner", "last"]
+    assert written == ["before", *lines, "after"]
+    assert err.strip() == "grief"
+    assert server.lines(run_id, "stdout") == lines
+    assert server.lines(run_id, "stderr") == ["grief"]
+    assert server.lines(inner, "stdout") == ["inner"]
+
+
+@pytest.mark.parametrize("mode", ["on", "fd"])
+def test_a_killed_program_loses_none_of_its_output(server: MemoryServer, tmp_path: Path, mode: str) -> None:
+    program = Program(
+        server.uri,
+        tmp_path,
+        """
+        rekam.start_run()
+        for number in range(10_000):
+            os.write(1, b"line %d\\n" % number)
+        os.kill(os.getpid(), 9)
+        """,
+        REKAM_CONSOLE=mode,
+    )
+    out, _ = program.process.communicate(timeout=60)
+    assert out.splitlines() == [f"line {number}" for number in range(10_000)]
+
+
+def test_a_terminal_that_is_slow_does_not_lose_what_is_recorded(server: MemoryServer, tmp_path: Path) -> None:
+    program = Program(
+        server.uri,
+        tmp_path,
+        """
+        with rekam.start_run(capture_console="fd"):
+            for number in range(20_000):
+                os.write(1, b"line %d\\n" % number)
+        """,
+    )
+    (run_id,) = _first(server)
+    out, _ = program.finish()
+    assert out.splitlines() == [f"line {number}" for number in range(20_000)]
+    assert server.lines(run_id, "stdout") == out.splitlines()
+
+
+def _first(server: MemoryServer) -> list[str]:
+    server.wait_for(lambda: bool(server.runs))
+    return list(server.runs)

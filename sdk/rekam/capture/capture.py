@@ -30,16 +30,16 @@ _GIT_WAIT = 5.0
 class Capture:
     """Begins at once. The program never waits for it before `stop`, and never fails by it."""
 
-    def __init__(self, run: ActiveRun, *, system_metrics: float | None, console: bool, git: bool) -> None:
-        """system_metrics: seconds between samples, None for none."""
+    def __init__(self, run: ActiveRun, *, system_metrics: float | None, console: str, git: bool) -> None:
+        """system_metrics: seconds between samples, None for none. console: "off", "on" or "fd"."""
         self._run = run
         self._owner = os.getpid()
-        self._console = console
+        self._console = console != "off"
         self._system: SystemMetrics | None = None
         self._git: threading.Thread | None = None
-        if console:
+        if self._console:
             most = settings.current().console_bytes
-            streams.listen(run, RunConsole(run.log_lines, most))
+            streams.listen(run, RunConsole(run.log_lines, most), descriptors=console == "fd")
         if system_metrics is not None:
             self._system = SystemMetrics(run.log_metrics, system_metrics)
         if git:

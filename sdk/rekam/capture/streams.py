@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from rekam import active, settings
 from rekam.capture.console import RunConsole
+from rekam.capture.descriptors import NAMES, Descriptors
 
 if TYPE_CHECKING:
     from rekam.run import ActiveRun
@@ -84,11 +85,16 @@ class _Streams:
         self._changing = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        # The run that has all that comes out of this process, by the descriptors.
+        self._whole: ActiveRun | None = None
+        self._descriptors: Descriptors | None = None
 
-    def add(self, run: ActiveRun, console: RunConsole) -> None:
+    def add(self, run: ActiveRun, console: RunConsole, descriptors: bool) -> None:
         with self._changing:
             self._consoles = {**self._consoles, run: console}
-            for name in ("stdout", "stderr"):
+            if descriptors and self._whole is None:
+                self._listen_below(run)
+            for name in NAMES.values():
                 self._wrap(name, getattr(sys, name))
             if self._thread is None:
                 self._stopped = threading.Event()
@@ -102,6 +108,9 @@ class _Streams:
             console = self._consoles.get(run)
             if console is None:
                 return
+            if run is self._whole and self._descriptors is not None:
+                self._descriptors.stop()
+                self._whole = self._descriptors = None
             self._consoles = {key: each for key, each in self._consoles.items() if key is not run}
             if not self._consoles:
                 self._unwrap()
@@ -123,15 +132,31 @@ class _Streams:
         self._queue.append((console, name, time.time_ns() // 1000, text))
 
     def forked(self) -> None:
-        """In a forked child: nobody listens."""
+        """In a forked child: nobody listens, unless it is below."""
+        if self._descriptors is not None:
+            self._descriptors.forked()
         self._unwrap()
         self._begin()
+
+    def _listen_below(self, run: ActiveRun) -> None:
+        try:
+            self._descriptors = Descriptors(lambda name, text: self.take(run, name, text))
+            self._whole = run
+        except (OSError, ValueError) as error:
+            log.warning("REKAM_CONSOLE=fd does not work here, what Python writes is recorded: %s", error)
 
     def _wrap(self, name: str, stream: Any) -> None:
         if stream is None or any(each.stream is stream for each in self._wrapped):
             return
+        above = _descriptor_of(stream) in NAMES
+
+        def heard(text: str) -> None:
+            run = active.current()
+            if not above or run is not self._whole:
+                self.take(run, name, text)
+
         try:
-            self._wrapped.append(_Wrapped(stream, lambda text: self.take(active.current(), name, text)))
+            self._wrapped.append(_Wrapped(stream, heard))
         except (AttributeError, TypeError):
             log.debug("sys.%s is a %s, whose output cannot be recorded", name, type(stream).__name__)
 
@@ -161,12 +186,22 @@ class _Streams:
             self._queued = 0
 
 
+def _descriptor_of(stream: Any) -> int:
+    try:
+        return int(stream.fileno())
+    except (AttributeError, OSError, ValueError, TypeError):
+        return -1
+
+
 _streams = _Streams()
 
 
-def listen(run: ActiveRun, console: RunConsole) -> None:
-    """Give what `run` writes from now on to `console`."""
-    _streams.add(run, console)
+def listen(run: ActiveRun, console: RunConsole, *, descriptors: bool) -> None:
+    """Give what `run` writes from now on to `console`.
+
+    descriptors: all that comes out of this process, unless another run has that already.
+    """
+    _streams.add(run, console, descriptors)
 
 
 def stop_listening(run: ActiveRun) -> None:

@@ -1,6 +1,8 @@
-"""Whether runs record system metrics: as set in the program, else as the environment says."""
+"""What runs record by themselves: as the program says, else as the environment does."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from rekam import settings
 from rekam.errors import Invalid
@@ -39,3 +41,15 @@ def system_metrics_period(asked: bool | None) -> float | None:
     if not (enabled if asked is None else asked):
         return None
     return options.system_metrics_seconds if _seconds is None else _seconds
+
+
+def console_mode(asked: bool | Literal["fd"] | None) -> str:
+    """How a run that starts now records console output: "off", "on" or "fd".
+
+    asked: what start_run was told.
+    """
+    if asked is None:
+        return settings.current().console
+    if asked not in (True, False, "fd"):
+        raise Invalid(f'must be True, False or "fd", got {asked!r}', field="capture_console")
+    return "fd" if asked == "fd" else "on" if asked else "off"

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rekam import active, settings
 from rekam.address import target_of
@@ -44,14 +44,15 @@ def start_run(
     description: str | None = None,
     rank: int | None = None,
     log_system_metrics: bool | None = None,
-    capture_console: bool | None = None,
+    capture_console: bool | Literal["fd"] | None = None,
 ) -> ActiveRun:
     """Start a run, or resume the one with `run_id` (or REKAM_RUN_ID), and make it the active one.
 
     nested: start it inside the active run, as its child. rank: of this process in a distributed
     job (REKAM_RANK or RANK); any number of ranks may resume one run at once, and those above 0
-    leave its status alone. log_system_metrics, capture_console: whether it records them; None
-    is as REKAM_SYSTEM_METRICS and REKAM_CONSOLE say, which is yes.
+    leave its status alone. log_system_metrics, capture_console: whether it records them; "fd" is
+    also what C code and subprocesses write; None is as REKAM_SYSTEM_METRICS and REKAM_CONSOLE
+    say, which is yes.
 
     Waits up to REKAM_CONNECT_TIMEOUT for the server's word; without a server it warns and goes
     on, and everything is delivered later. Raises RefusedRecords when the server refuses the run,
@@ -81,7 +82,7 @@ def start_run(
     run.capture = Capture(
         run,
         system_metrics=switches.system_metrics_period(log_system_metrics),
-        console=options.console != "off" if capture_console is None else capture_console,
+        console=switches.console_mode(capture_console),
         # What a resumed run ran before is not told by what runs now.
         git=options.git and not resumed and not rank,
     )
