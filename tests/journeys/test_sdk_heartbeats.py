@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rekam_proto.ingest.v1 import ingest_pb2
 from tests.support.memory_server import MemoryServer
 from tests.support.programs import Program
 
@@ -159,3 +160,29 @@ def test_without_an_interval_there_are_none(server: MemoryServer, tmp_path: Path
     ).finish()
     assert len(server.points(out.strip(), "loss")) == 1
     assert server.streams == 1
+
+
+def test_a_run_that_could_not_be_opened_is_opened_soon(server: MemoryServer, tmp_path: Path) -> None:
+    refused: list[ingest_pb2.IngestRequest] = []
+
+    def refuse(request: ingest_pb2.IngestRequest) -> ingest_pb2.Refusal | None:
+        if not request.HasField("open_run") or len(refused) == 3:
+            return None
+        refused.append(request)
+        return ingest_pb2.Refusal(code=9, field="open_run.run_id", message="the run is deleted")
+
+    server.refuse = refuse
+    program = Program(
+        server.uri,
+        tmp_path,
+        """
+        print(rekam.start_run().run_id, flush=True)
+        sys.stdin.readline()
+        """,
+        REKAM_HEARTBEAT_SECONDS="600",
+    )
+    run_id = program.line()
+    server.wait_for(lambda: heard(server, run_id) >= 1)
+    assert len(refused) == 3
+    program.go_on()
+    program.finish()
