@@ -11,7 +11,7 @@ from rekam.testing import LocalStack, running_stack
 from tests.support.faults import Faults
 from tests.support.fleet import logging_fleet
 
-VICTIMS = ("gateway", "tracking-serve", "tracking-project", "nats", "postgres", "seaweed")
+VICTIMS = ("gateway", "tracking-serve", "tracking-project", "nats", "postgres", "seaweed", "archive")
 PAIRS = (("gateway", "nats"), ("tracking-project", "postgres"), ("tracking-serve", "nats"))
 
 

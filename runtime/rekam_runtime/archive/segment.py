@@ -21,7 +21,7 @@ VERSION = 1
 # Of a block before it is compressed; a single greater record is a block of its own.
 BLOCK_BYTES = 4 * 1024 * 1024
 
-# What zstd 3 adds in size (a tenth) costs half of its speed: see docs/archive.md.
+# What zstd 3 gains in size (a tenth) costs half of the speed: see docs/adr/0011.
 _zstd = Zstd(level=1)
 
 _HEADER = struct.Struct("<8sII")  # magic, version, CRC of the 12 bytes before

@@ -125,6 +125,9 @@ class StreamCopier:
             async for record in records:
                 if writer.records and self._rules.ends_before(record.time_us, writer.first_time_us):
                     return True
+                if writer.records and record.position != writer.last + 1:
+                    # Not dropped, or the log had refused: it lost them, or somebody deleted them.
+                    self._log.warning("archive.gap", first=writer.last + 1, last=record.position - 1)
                 writer.add(record)
                 key_sets.add(record)
                 if writer.block_is_full:
