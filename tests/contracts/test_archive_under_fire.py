@@ -66,7 +66,8 @@ class Ground:
 
     @contextmanager
     def archiver(self, **environ: str) -> Iterator[ArchiverProcess]:
-        process = ArchiverProcess(self.nats, self.seaweed, {**EAGER, **environ})
+        where = {"REKAM_NATS_URL": self.nats.url, **self.seaweed.environ}
+        process = ArchiverProcess({**where, **EAGER, **environ})
         try:
             yield process
         finally:

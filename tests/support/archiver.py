@@ -10,24 +10,19 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.nats import NatsServer
-from tests.support.seaweed import SeaweedServer
-
 
 class ArchiverProcess:
     """`python -m rekam_archive archive`, from its first log line on, if it comes so far."""
 
-    def __init__(self, nats: NatsServer, seaweed: SeaweedServer, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("REKAM_")}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "rekam_archive", "archive"],
             env={
                 **clean,
-                "REKAM_NATS_URL": nats.url,
                 "REKAM_GRPC_LISTEN": "127.0.0.1:0",
                 "REKAM_OPS_LISTEN": "127.0.0.1:0",
                 "REKAM_ARCHIVE_EVERY_S": "0.05",
-                **seaweed.environ,
                 **environ,
             },
             stderr=subprocess.PIPE,

@@ -25,6 +25,8 @@ _MALLOC = {
 }
 # Settings that may be given to a stack through the environment of `rekam up`.
 _PASSED_ON = ("REKAM_CRASHED_AFTER_S",)
+# The archive has a segment in memory for a moment, tens of megabytes in few blocks: those go back.
+_FEW_LARGE_BLOCKS = {name: str(1024 * 1024) for name in _MALLOC if name != "MALLOC_ARENA_MAX"}
 # Services that own a database; its name and its role's are the same.
 DATABASES = ("tracking", "artifacts", "registry")
 
@@ -137,7 +139,9 @@ def services(addresses: Addresses, scale: Scale, take_port: Callable[[], int]) -
     project = owner("tracking-project", "tracking", "project", scale.replicas, **addresses.s3)
     artifacts = owner("artifacts-serve", "artifacts", "serve", 1, **addresses.s3)
     registry = owner("registry-serve", "registry", "serve", 1)
-    archive = of("archive", "rekam_archive", "archive", 1, "nats", "seaweed", **addresses.s3)
+    archive = of(
+        "archive", "rekam_archive", "archive", 1, "nats", "seaweed", **addresses.s3, **_FEW_LARGE_BLOCKS
+    )
     gateways = of(
         "gateway",
         "rekam_gateway",

@@ -95,7 +95,9 @@ class SegmentWriter:
         self.first_time_us = 0
         self.last_time_us = 0
         header = _HEADER.pack(MAGIC, VERSION, 0)
-        self._data = bytearray(_HEADER.pack(MAGIC, VERSION, zlib.crc32(header[:-4])))
+        # What is written so far; joined once, for a segment is the largest thing in memory.
+        self._parts = [_HEADER.pack(MAGIC, VERSION, zlib.crc32(header[:-4]))]
+        self._size = _HEADER.size
         self._blocks: list[Block] = []
         self._open: list[Record] = []
         self._open_bytes = 0
@@ -125,7 +127,7 @@ class SegmentWriter:
             self._blocks.append(self._append(_pack(records), records))
 
     def finish(self, context: bytes = b"") -> bytes:
-        """The whole segment.
+        """The whole segment, which the writer keeps nothing of.
 
         context: what a reader who begins with this segment needs of the log before it;
             its meaning is the stream's.
@@ -135,15 +137,15 @@ class SegmentWriter:
         self.close_block()
         stored = self._append(context, ()) if context else None
         index = self._index(stored)
-        offset = len(self._data)
-        self._data += index
-        self._data += _TRAILER.pack(offset, len(index), zlib.crc32(index), VERSION, MAGIC)
-        return bytes(self._data)
+        trailer = _TRAILER.pack(self._size, len(index), zlib.crc32(index), VERSION, MAGIC)
+        parts, self._parts = [*self._parts, index, trailer], []
+        return b"".join(parts)
 
     def _append(self, raw: bytes, records: Sequence[Record]) -> Block:
-        packed = _zstd.encode(raw)
-        offset = len(self._data)
-        self._data += packed
+        packed: bytes = _zstd.encode(raw)
+        offset = self._size
+        self._parts.append(packed)
+        self._size += len(packed)
         first, last = (records[0], records[-1]) if records else (_NO_RECORD, _NO_RECORD)
         return Block(
             first.position,
