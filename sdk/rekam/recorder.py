@@ -70,7 +70,8 @@ class Recorder:
     def settle(self, timeout: float, *, give_up_offline: bool = False) -> bool:
         """Wait until everything logged so far is acknowledged or refused; False when it was not in time.
 
-        Offline: until it is on disk. give_up_offline: return as soon as an attempt to connect fails.
+        Offline: until it is on disk. give_up_offline: return as soon as an attempt to connect fails,
+        or a run is missing that records wait for.
         Raises SpoolError when the disk refuses it to the end.
         """
         parts = self._parts
@@ -88,7 +89,7 @@ class Recorder:
         sender.try_now()
         with spool.changed:
             spool.changed.wait_for(
-                lambda: spool.acknowledged >= position or sender.reachable is False,
+                lambda: spool.acknowledged >= position or sender.reachable is False or bool(sender.missing),
                 max(0.0, deadline - time.monotonic()),
             )
         return spool.acknowledged >= position
@@ -134,7 +135,13 @@ class Recorder:
             if not self.settle(timeout, give_up_offline=True):
                 log.warning("not everything was delivered to %s: %s", self.target, self.where())
         except SpoolError as error:
-            log.error("%s; %d bytes of what was logged are lost with this process", error, buffer.held)
+            log.error("%s", error)
+        if buffer.held:
+            log.error(
+                "the spool %s took no more: %d bytes of what was logged last are lost with this process",
+                spool.directory,
+                buffer.held,
+            )
         if self._recovery is not None:
             self._recovery.close()
         if self._heart is not None:

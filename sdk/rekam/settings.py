@@ -39,8 +39,9 @@ class Settings:
     on_full: str = "block"
     # Longest time a row waits in memory before it is written to the spool.
     flush_interval: float = 0.1
-    # How long start_run and set_experiment wait for a server before they go on offline.
-    connect_timeout: float = 5.0
+    # How long start_run and set_experiment wait for a server before they go on without one: a
+    # gateway that restarts and a log that elects its leader are back by then.
+    connect_timeout: float = 10.0
     # How long flush() and end_run() wait by default, and a call its answer.
     flush_timeout: float = 60.0
     # How long a Client's call tries again while the server is away: longer than a recovery takes.

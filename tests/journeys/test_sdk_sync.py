@@ -19,6 +19,7 @@ import pytest
 from rekam_proto.ingest.v1 import ingest_pb2
 from rekam_proto.tracking.v1 import run_pb2
 from tests.support.memory_server import MemoryServer
+from tests.support.ports import free_port
 from tests.support.programs import Program
 from tests.support.stack import REKAM
 
@@ -292,3 +293,59 @@ def test_a_run_that_nobody_created_yet_is_waited_for(server: MemoryServer, tmp_p
     assert both.returncode == 0, both.stdout
     assert sorted(step for step, _, _ in server.points(run_id, "loss")) == list(range(101))
     assert server.tags[run_id]["rank"] == "1"
+
+
+def test_a_rank_whose_run_is_not_known_yet_waits_for_it(tmp_path: Path) -> None:
+    """Without a server nobody can say that the run exists; its creator is heard after the rank."""
+    port = free_port()
+    uri = f"grpc://127.0.0.1:{port}"
+    run_id = hundred(tmp_path / "creator", uri)
+    rank = Program(
+        uri,
+        tmp_path / "rank",
+        """
+        with rekam.start_run():
+            rekam.set_tag("rank", 1)
+            rekam.log_metric("loss", 100, step=100)
+            print("logged", flush=True)
+            sys.stdin.readline()
+            rekam.flush()
+        """,
+        directory=None,
+        REKAM_RUN_ID=run_id,
+        REKAM_RANK="1",
+        REKAM_CONNECT_TIMEOUT="0.2",
+    )
+    assert rank.line() == "logged"
+    server = MemoryServer(f"127.0.0.1:{port}")
+    try:
+        server.wait_for(lambda: server.streams > 1)
+        assert server.frames == {}
+        assert sync(tmp_path / "creator").returncode == 0
+        rank.go_on()
+        _, err = rank.finish()
+        assert "until whoever creates it is heard" in err
+        assert sorted(step for step, _, _ in server.points(run_id, "loss")) == list(range(101))
+        assert server.tags[run_id]["rank"] == "1"
+    finally:
+        server.stop()
+
+
+def test_offline_a_full_spool_raises_and_what_is_lost_at_the_exit_is_said(tmp_path: Path) -> None:
+    out, err = offline(
+        tmp_path,
+        """
+        run = rekam.start_run()
+        row = {f"k{number}": 0.5 for number in range(1000)}
+        try:
+            while True:
+                rekam.log_metrics(row)
+        except rekam.errors.SpoolFull as error:
+            print(error.field)
+        """,
+        REKAM_SPOOL_BYTES=str(4 * 1024**2),
+        REKAM_BUFFER_BYTES=str(1024**2),
+        REKAM_EXIT_TIMEOUT="0.5",
+    )
+    assert out.strip() == "REKAM_ON_FULL"
+    assert "bytes of what was logged last are lost with this process" in err

@@ -126,6 +126,8 @@ class Sender:
                 self._spool.directory,
             )
         self.missing = missing
+        with self._spool.changed:
+            self._spool.changed.notify_all()
 
     def _heard(self) -> None:
         if self.reachable is not True:

@@ -48,6 +48,8 @@ class Buffer:
         self._wake = threading.Event()
         self._room = threading.Condition()
         self._unwritten: list[tuple[Record, tuple[Definition, ...], int]] = []
+        # Whether the spool took nothing, for want of room or because the disk refused.
+        self._stuck = False
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="rekam-spool", daemon=True)
         self._thread.start()
@@ -73,14 +75,18 @@ class Buffer:
             self._wake.set()
         if self.held < self._limit:
             return
-        if self._raise_when_full:
+        with self._room:
+            self._room.wait_for(lambda: self.held < self._limit or self._closed or self._raises())
+        if self.held >= self._limit and self._raises():
             raise SpoolFull(
                 f"{self.held} bytes wait in memory because the spool {self._spool.directory} takes no more; "
                 "what was logged is kept, and logging goes on when the server has taken some",
                 field="REKAM_ON_FULL",
             )
-        with self._room:
-            self._room.wait_for(lambda: self.held < self._limit or self._closed)
+
+    def _raises(self) -> bool:
+        """Whether a log call that finds the buffer full is to raise: not while the spool takes some."""
+        return self._raise_when_full and self._stuck
 
     def drain(self, deadline: float | None = None) -> bool:
         """Write everything that was appended before this call to the spool.
@@ -159,11 +165,19 @@ class Buffer:
             try:
                 if self.rows or self._unwritten:
                     # Comes back now and then, so that a full spool does not keep others out for ever.
-                    self.drain(time.monotonic() + 1.0)
+                    drained = self.drain(time.monotonic() + 1.0)
+                    self._set_stuck(not drained and self._spool.full)
                 self._spool.sync_if_due()
                 told = False
             except (SpoolError, OSError) as error:
                 if not told:
                     log.error("%s; trying again, what is logged waits in memory", error)
                 told = True
+                self._set_stuck(True)
                 time.sleep(_RETRY_DISK_SECONDS)
+
+    def _set_stuck(self, stuck: bool) -> None:
+        if stuck != self._stuck:
+            with self._room:
+                self._stuck = stuck
+                self._room.notify_all()

@@ -108,7 +108,8 @@ class Spool:
         self._defined: dict[int | bytes, bytes] = {}
         self._synced_at = time.monotonic()
         self._unsynced = False
-        self._told_full = False
+        # Whether the last record found no room.
+        self.full = False
         self._told_spill = False
 
     @classmethod
@@ -305,8 +306,8 @@ class Spool:
         with self.changed:
             while (place := self._place_for(size)) is None:
                 left = None if deadline is None else deadline - time.monotonic()
-                if not self._told_full:
-                    self._told_full = True
+                if not self.full:
+                    self.full = True
                     log.warning(
                         "the spool %s reached its bound of %d bytes: it takes more when the server has taken "
                         "some; see REKAM_SPOOL_BYTES and REKAM_ON_FULL",
@@ -317,7 +318,7 @@ class Spool:
                     return None
                 # A full disk may have room again without a word.
                 self.changed.wait(_FULL_SECONDS if left is None else min(left, _FULL_SECONDS))
-            self._told_full = False
+            self.full = False
             self._tell_spill(place)
             return place
 
