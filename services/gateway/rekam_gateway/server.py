@@ -15,7 +15,8 @@ from rekam_runtime.process import until
 from rekam_runtime.rpc.server import build_server
 from rekam_runtime.telemetry import configure_logging
 
-# Every training process holds a stream; a stream that only waits takes some tens of KB.
+# Every training process holds two streams, records and heartbeats; one that only waits takes
+# some tens of KB.
 MOST_CALLS = 20_000
 
 log = structlog.get_logger(__name__)

@@ -22,13 +22,15 @@ CREATE TABLE text_streams (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);
 
 -- Lines of one writer, one after the other; chunks of a stream in the order of the log.
--- content is a serialized TextBlock, its writer and rank left out. codec 0: plain. codec 1: zstd.
+-- size: bytes of the lines. content is a serialized TextBlock, its writer and rank left out.
+-- codec 0: plain. codec 1: zstd.
 CREATE TABLE text_chunks (
     run_id    uuid NOT NULL,
     stream    text COLLATE "C" NOT NULL,
     chunk_id  bigint GENERATED ALWAYS AS IDENTITY,
     writer_id bigint NOT NULL,
     lines     int NOT NULL,
+    size      int NOT NULL,
     time_min  bigint NOT NULL,
     time_max  bigint NOT NULL,
     codec     smallint NOT NULL,

@@ -21,6 +21,7 @@ class _ChunkRow(NamedTuple):
     stream: str
     writer_id: int
     lines: int
+    size: int
     time_min: int
     time_max: int
     codec: int
@@ -44,6 +45,7 @@ async def write(connection: Connection, arrived: Iterable[Arrived]) -> None:
                     stream,
                     new.writer_id,
                     len(chunk.lines),
+                    chunk.size,
                     int(chunk.times_us.min()),
                     int(chunk.times_us.max()),
                     *pack(chunk),

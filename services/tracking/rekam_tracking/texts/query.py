@@ -6,8 +6,9 @@ of the projection), so every part of an answer may be read by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +21,9 @@ from rekam_runtime.postgres.generations import number_of
 from rekam_tracking.ranges import INT64_MAX, INT64_MIN
 from rekam_tracking.texts.chunks import TIME, unpack
 
-# Chunks read at a time, each of some 256 KiB.
-READ_CHUNKS = 16
+# Chunks read at a time: so many, and with the last no more than so many bytes of lines.
+READ_CHUNKS = 1_024
+READ_BYTES = 1024 * 1024
 # A page ends with the block that takes it past this.
 PAGE_BYTES = 2 * 1024 * 1024
 _statements = Statements.load("rekam_tracking.texts", "query.sql")
@@ -95,7 +97,7 @@ async def read(connection: Connection, asked: Asked, place: Place) -> Part:
         raise Retry("the projection was rebuilt, and its lines have other places now: begin again")
     rows = await connection.fetch(_statements.chunks, *_arguments(asked), place.chunk_id)
     following = Place(rows[-1]["chunk_id"] + 1, 0, generation) if rows else place
-    return Part(list(_found(rows, asked, place)), following, len(rows) == READ_CHUNKS)
+    return Part(list(_found(rows, asked, place)), following, bool(rows))
 
 
 async def tail(connection: Connection, asked: Asked, lines: int) -> Place:
@@ -107,7 +109,7 @@ async def tail(connection: Connection, asked: Asked, lines: int) -> Place:
             if len(found.numbers) >= lines:
                 return found.place(-lines, generation)
             lines -= len(found.numbers)
-        if len(rows) < READ_CHUNKS:
+        if not rows:
             return BEGINNING
         before = rows[-1]["chunk_id"]
 
@@ -116,7 +118,7 @@ async def page(
     connection: Connection, asked: Asked, place: Place, size: int
 ) -> tuple[list[text_pb2.TextBlockView], Place | None]:
     """At most `size` lines from a place on, and the place of the next line there is."""
-    blocks: list[text_pb2.TextBlockView] = []
+    blocks: list[text_pb2.TextBlockView] = []  # of a chunk each
     left, left_bytes = size, PAGE_BYTES
     more = True
     while more:
@@ -134,7 +136,17 @@ async def page(
     return blocks, None
 
 
-def _arguments(asked: Asked) -> tuple[str, str, str, int | None, int, int, int]:
+def joined(blocks: Iterable[text_pb2.TextBlockView]) -> Iterator[text_pb2.TextBlockView]:
+    """Blocks that follow each other and are of the same writer as one."""
+    for _, some in groupby(blocks, lambda block: block.writer):
+        first, *others = some
+        if others:
+            first.times_us = b"".join([first.times_us, *(block.times_us for block in others)])
+            first.lines.extend(line for block in others for line in block.lines)
+        yield first
+
+
+def _arguments(asked: Asked) -> tuple[str, str, str, int | None, int, int, int, int]:
     return (
         asked.run_id,
         asked.stream,
@@ -143,6 +155,7 @@ def _arguments(asked: Asked) -> tuple[str, str, str, int | None, int, int, int]:
         asked.time_from,
         asked.time_to,
         READ_CHUNKS,
+        READ_BYTES,
     )
 
 

@@ -75,7 +75,7 @@ class TextServicer:
                 place = await query.tail(connection, asked, request.tail)
             blocks, following = await query.page(connection, asked, place, request.page_size or DEFAULT_PAGE)
         token = tokens.encode(request, *following) if following is not None else ""
-        return text_pb2.GetTextResponseView(blocks=blocks, next_page_token=token)
+        return text_pb2.GetTextResponseView(blocks=query.joined(blocks), next_page_token=token)
 
     async def stream_text(
         self, request: text_pb2.StreamTextRequest, context: Context
@@ -89,8 +89,8 @@ class TextServicer:
             # A connection for each part: a slow caller keeps none.
             async with self._reads.of_runs([request.run_id], "run_id", consistency, context) as connection:
                 part = await query.read(connection, asked, place)
-            for found in part.found:
-                yield found.block
+            for block in query.joined(found.block for found in part.found):
+                yield block
             place, consistency = part.following, read_pb2.CONSISTENCY_EVENTUAL
             if not part.more:
                 if not request.follow:
