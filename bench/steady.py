@@ -62,12 +62,13 @@ class Writer:
         self._random = np.random.default_rng(seed)
         self._progress = progress
         self._hash = key_set_hash(keys)
-        self._call = ingest()
+        self._ingest = ingest
         self._opening = 3  # requests before the first frame
         self._sent_at: dict[int, float] = {}
 
     async def open(self) -> None:
         """Create the run, and make it and its key set known to the stream."""
+        self._call = self._ingest()
         creation = run_pb2.CreateRunRequest(run_id=self.run_id, experiment_name="bench", user="bench")
         creation.origin.writer, creation.origin.sequence = "bench", 1
         opened = ingest_pb2.OpenRun(handle=0, run_id=self.run_id, writer="bench", next_sequence=1)

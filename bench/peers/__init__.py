@@ -1,0 +1,1 @@
+"""The same work on MLflow, on FastTrackML and on Rekam, in one run: `make bench-peers`."""
