@@ -70,6 +70,10 @@ format: setup ## Format the code
 bench: setup ## Measure; prints a table and writes bench/results/latest.json
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
+.PHONY: bench-peers
+bench-peers: setup ## The same work on MLflow, FastTrackML and Rekam; installs those two into .bench/
+	$(BIN)/python -m bench.peers $(BENCH_ARGS)
+
 .PHONY: requirements
 requirements: ## Pin requirements/*.in again, with hashes
 	cd requirements && ../$(BIN)/pip-compile $(PIN_FLAGS) -o runtime.txt runtime.in

@@ -13,7 +13,7 @@ from bench.peers.environments import programs_of, version_of
 from bench.peers.rekam import running_rekam
 from bench.peers.servers import running_fasttrackml, running_mlflow
 from bench.peers.trackers import Tracker
-from bench.peers.work import STEPS, Figures
+from bench.peers.work import ON_REQUEST, STEPS, Figures
 from bench.report import RESULTS, machine, spelled
 
 TRACKERS: dict[str, Callable[[], AbstractContextManager[Tracker]]] = {
@@ -21,6 +21,7 @@ TRACKERS: dict[str, Callable[[], AbstractContextManager[Tracker]]] = {
     "mlflow": running_mlflow,
     "fasttrackml": running_fasttrackml,
 }
+USUAL = tuple(step for step in STEPS if step not in ON_REQUEST)
 PEERS = ("mlflow", "fasttrackml")
 # Figures of Rekam that have another of its peers beside them.
 COMPARED_WITH = {"sdk_points_per_s": "log_batch_points_per_s"}
@@ -48,7 +49,7 @@ def main(only: tuple[str, ...], chosen: tuple[str, ...]) -> None:
         figures = results[name] = {}
         with running() as tracker:
             for step, work in STEPS.items():
-                if only and step not in only:
+                if step not in (only or USUAL):
                     continue
                 for figure, value in work(tracker).items():
                     figures[figure] = value
