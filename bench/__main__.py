@@ -11,6 +11,7 @@ from bench.ceilings import measure_ceilings
 from bench.ingest import measure_ingest
 from bench.profile import measure_memory, measure_neptune_profile
 from bench.reads import measure_reads
+from bench.recovery import measure_recovery
 from bench.report import Figures
 from bench.sdk import measure_sdk
 from bench.search import measure_search
@@ -46,6 +47,7 @@ STEPS: dict[str, Callable[[Stack, Figures], None]] = {
     "sdk": measure_sdk,
     "reads": measure_reads,
     "search": search,
+    "recovery": measure_recovery,
 }
 
 

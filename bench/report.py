@@ -43,6 +43,12 @@ TARGETS = {
     "search_100k_recent_ms": Target(50, at_most=True),
     "search_100k_metric_ms": Target(50, at_most=True),
     "search_100k_tag_like_ms": Target(50, at_most=True),
+    "recovery_gateway_s": Target(5, at_most=True),
+    "recovery_tracking_serve_s": Target(5, at_most=True),
+    "recovery_tracking_project_s": Target(5, at_most=True),
+    "recovery_nats_s": Target(5, at_most=True),
+    "recovery_postgres_s": Target(5, at_most=True),
+    "recovery_seaweed_s": Target(5, at_most=True),
 }
 
 

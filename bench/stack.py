@@ -64,9 +64,12 @@ class Stack:
 
     def environment(self, process: str) -> dict[str, str]:
         """The environment of one of the stack's processes, with the addresses of the parts."""
+        return psutil.Process(self.pid(process)).environ()
+
+    def pid(self, process: str) -> int:
         processes = self._local.Describe(local_pb2.DescribeRequest(), timeout=10).processes
         (pid,) = (one.pid for one in processes if one.name == process)
-        return psutil.Process(pid).environ()
+        return pid
 
     def resident_mib(self) -> dict[str, float]:
         processes = self._local.Describe(local_pb2.DescribeRequest(), timeout=10).processes
