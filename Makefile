@@ -54,6 +54,10 @@ up: setup ## Run Rekam here, in the foreground: HTTP 127.0.0.1:5000, gRPC 127.0.
 test: setup ## Run the tests: unit, contracts, and journeys on the real parts
 	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
 
+.PHONY: soak
+soak: setup ## Kill tests at full length, about 40 minutes; the result goes into docs/soak.md
+	$(BIN)/python -m pytest tests/soak -v $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: setup ## Check style, types and import rules
 	$(BIN)/ruff check

@@ -10,6 +10,7 @@ import pytest
 from rekam.testing import LocalStack, running_stack
 from tests.support.faults import Faults
 from tests.support.fleet import logging_fleet
+from tests.support.memory import watched_memory
 
 VICTIMS = ("gateway", "tracking-serve", "tracking-project", "nats", "postgres", "seaweed", "archive")
 PAIRS = (("gateway", "nats"), ("tracking-project", "postgres"), ("tracking-serve", "nats"))
@@ -24,7 +25,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 def test_each_process_killed_one_after_the_other_and_two_at_once(stack: LocalStack, tmp_path: Path) -> None:
     faults = Faults(stack)
-    with logging_fleet(stack, tmp_path) as fleet:
+    with watched_memory(faults), logging_fleet(stack, tmp_path) as fleet:
         fleet.caught_up()
         for names in (*((name,) for name in VICTIMS), *PAIRS):
             before = faults.pids()
