@@ -425,6 +425,27 @@ def test_a_killed_program_loses_none_of_its_output(server: MemoryServer, tmp_pat
     assert out.splitlines() == [f"line {number}" for number in range(10_000)]
 
 
+def test_an_interrupt_from_the_keyboard_is_for_the_program(server: MemoryServer, tmp_path: Path) -> None:
+    out, _ = Program(
+        server.uri,
+        tmp_path,
+        """
+        import signal
+        os.setpgrp()
+        with rekam.start_run(capture_console="fd") as run:
+            try:
+                os.killpg(0, signal.SIGINT)
+                time.sleep(20)
+            except KeyboardInterrupt:
+                print("interrupted", flush=True)
+        print(run.run_id)
+        """,
+    ).finish()
+    said, run_id = out.splitlines()
+    assert said == "interrupted"
+    assert server.lines(run_id, "stdout") == ["interrupted"]
+
+
 def test_a_terminal_that_is_slow_does_not_lose_what_is_recorded(server: MemoryServer, tmp_path: Path) -> None:
     program = Program(
         server.uri,

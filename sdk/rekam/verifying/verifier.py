@@ -168,7 +168,7 @@ class Verifier:
 
         def delete() -> Difference:
             self._client.delete_run(run.run_id)
-            found = Difference()
+            found = Difference(read=1)
             by_param = f"params.`verify.seed` = '{run.plan.seed}'"
             if self._client.search_runs([self._experiment_id], by_param, max_results=1):
                 found.mistake("a deleted run is found")

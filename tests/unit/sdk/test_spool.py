@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rekam.errors import SpoolError
 from rekam.spool import directory as spool_directory
 from rekam.spool.cursor import Cursor
-from rekam.spool.records import RECORD_HEADER, SEGMENT_HEADER, Kind, Record
+from rekam.spool.records import RECORD_HEADER, SEGMENT_HEADER, Kind, Record, segment_header
 from rekam.spool.spool import Definition, Spool
 from rekam_proto.ingest.v1 import ingest_pb2
 
@@ -290,3 +290,22 @@ def test_a_segment_of_another_version_is_not_read(tmp_path: Path, caplog: pytest
     path.write_bytes(content)
     assert read(left_behind(spool)) == []
     assert "another version" in caplog.text
+
+
+def test_a_segment_of_the_first_version_is_read(tmp_path: Path) -> None:
+    spool = new_spool(tmp_path)
+    spool.append(frame(1), DEFINITIONS)
+    (path,) = segment_files(spool)
+    path.write_bytes(segment_header(0, version=1) + path.read_bytes()[SEGMENT_HEADER.size :])
+    assert read(left_behind(spool)) == [1]
+
+
+def test_a_text_needs_its_run_and_no_key_set(tmp_path: Path) -> None:
+    spool = new_spool(tmp_path)
+    spool.append(Record(Kind.TEXT, b"lines", 7, 1), DEFINITIONS[:1])
+    cursor = Cursor(spool, 0)
+    stored = cursor.next()
+    assert stored is not None
+    assert stored.record == Record(Kind.TEXT, b"lines", 7, 1)
+    assert cursor.runs[7].body == RUN_BODY
+    cursor.close()
