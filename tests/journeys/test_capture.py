@@ -183,24 +183,34 @@ def test_streams_that_others_replace_and_wrap(server: MemoryServer, tmp_path: Pa
 
 
 def test_a_forked_childs_output_is_its_own(server: MemoryServer, tmp_path: Path) -> None:
-    Program(
+    program = Program(
         server.uri,
         tmp_path,
         """
-        with rekam.start_run(run_name="parent"):
+        import signal
+        with rekam.start_run(run_name="parent") as run:
             print("parent", flush=True)
             pid = os.fork()
             if pid == 0:
                 print("child", flush=True)
-                with rekam.start_run(run_name="child", nested=True):
-                    print("child's run", flush=True)
-                os._exit(0)
-            assert os.waitpid(pid, 0)[1] == 0
+                rekam.start_run(run_name="child", nested=True)
+                print("child's run", flush=True)
+                signal.pause()
+            sys.stdin.readline()
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
             print("parent again")
         """,
-    ).finish()
-    found = {run.name: server.lines(run_id, "stdout") for run_id, run in server.runs.items()}
-    assert found == {"parent": ["parent", "parent again"], "child": ["child's run"]}
+    )
+
+    def lines() -> dict[str, list[str]]:
+        return {run.name: server.lines(run_id, "stdout") for run_id, run in list(server.runs.items())}
+
+    # It was killed: what it had written was recorded before.
+    server.wait_for(lambda: lines().get("child") == ["child's run"])
+    program.go_on()
+    program.finish()
+    assert lines() == {"parent": ["parent", "parent again"], "child": ["child's run"]}
 
 
 def test_switched_off_nothing_is_recorded(server: MemoryServer, tmp_path: Path) -> None:

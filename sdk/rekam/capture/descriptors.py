@@ -72,12 +72,7 @@ class Descriptors:
             os.dup2(saved, number)
             os.close(saved)
         assert self._tee.stdin is not None
-        try:
-            # A byte, because a child of C code's fork may hold this end too.
-            self._tee.stdin.write(b"\n")
-            self._tee.stdin.close()
-        except OSError:
-            pass  # somebody killed it
+        self._tee.stdin.close()
         self._thread.join(timeout=5.0)
         # It may stay for children that go on writing. Who waits for it is the next one, or init.
         self._tee.poll()

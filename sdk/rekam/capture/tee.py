@@ -3,9 +3,9 @@
     python tee.py SOURCE TERMINAL COPY [SOURCE TERMINAL COPY ...]
 
 Numbers of inherited file descriptors. It outlives the program, so what the program wrote before it was
-killed reaches the terminal, and it never waits for whoever reads the copies. When its stdin ends or
-has a byte, the copies are closed after what was written until then; it goes on passing output on until
-the last process that has the sources' other ends is gone. It imports nothing of Rekam: it starts in
+killed reaches the terminal, and it never waits for whoever reads the copies. When its stdin ends, the
+copies are closed after what was written until then; it goes on passing output on until the last
+process that has the sources' other ends is gone. It imports nothing of Rekam: it starts in
 a few milliseconds.
 """
 
