@@ -11,17 +11,19 @@ from dataclasses import dataclass
 import pytest
 
 from rekam_proto.event.v1.envelope_pb2 import Envelope
-from rekam_runtime.errors import AlreadyExists
+from rekam_runtime.errors import AlreadyExists, FailedPrecondition
 from rekam_runtime.eventlog.envelope import draft, wrap
 from rekam_runtime.eventlog.memory import MemoryLog
 from rekam_runtime.eventlog.port import Draft, EventLog
 from rekam_runtime.eventlog.shards import points_stream, points_streams
 from rekam_runtime.operating.quarantine import Quarantined
 from rekam_runtime.postgres import Pool, acquire, connect_pool, generations, migrate, pinned
+from rekam_runtime.postgres.migrating import migrate_generation
 from rekam_runtime.projection import FreshReads, Projector, quarantine_stream
 from rekam_runtime.rebuild import Rebuilder, requests
 from rekam_runtime.rebuild.requests import Standing
 from rekam_tracking import events
+from rekam_tracking.aggregates import Cause
 from rekam_tracking.metrics import upkeep
 from rekam_tracking.plan import parts, plan
 from tests.contracts.test_projection import running, until
@@ -369,3 +371,39 @@ async def test_a_quarantine_stream_that_is_full_does_not_stop_the_projection(tra
     await tracking.append_poison()
     await filled(tracking)
     assert len(await tracking.quarantined.list("", ("", 0), 10, dropped=False)) == 1
+
+
+async def test_what_was_dropped_is_not_applied_by_code_that_could(tracking: Tracking) -> None:
+    run = await tracking.replica.run()
+    at = await tracking.log.last_position(events.STREAM)
+    await tracking.replica.runs.set_tags(run.run_id, {"odd": "1"}, Cause())
+    await tracking.caught_up()
+    # As if the code of that time could not apply it, and an operator had dropped it.
+    async with pinned(tracking.pool) as connection:
+        await connection.execute("DELETE FROM tags WHERE key = 'odd'")
+        await connection.execute(
+            "INSERT INTO quarantine VALUES ($1, $2, 's', 'r', '', now(), now(), 'ada', 'a test')",
+            events.STREAM,
+            at + 1,
+        )
+    standing = await tracking.rebuilt()
+    assert standing.row["state"] == "done", standing.differences
+
+
+async def test_a_decision_while_a_rebuild_goes_on_is_kept_or_has_to_wait(tracking: Tracking) -> None:
+    place = await tracking.append_poison()
+    await tracking.caught_up()
+    async with acquire(tracking.pool) as connection:
+        building = await generations.add(connection)
+        await migrate_generation(connection, building, "rekam_tracking")
+        await connection.execute("INSERT INTO projection_position VALUES ($1, $2)", *place)
+    for decision in (tracking.quarantined.retry(place), tracking.quarantined.drop(place, "ada", "a test")):
+        with pytest.raises(FailedPrecondition, match="a rebuild has passed it"):
+            await decision
+    async with acquire(tracking.pool) as connection:
+        await generations.see(connection, building)
+        await connection.execute("UPDATE projection_position SET position = 0")
+    await tracking.quarantined.drop(place, "ada", "a test")
+    async with acquire(tracking.pool) as connection:
+        await generations.see(connection, building)
+        assert await connection.fetchval("SELECT dropped_by FROM quarantine") == "ada"
