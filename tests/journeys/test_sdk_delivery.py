@@ -554,3 +554,52 @@ def test_a_run_does_not_end_before_it_started(server: MemoryServer, tmp_path: Pa
     program.finish()
     started, ended = server.runs[run_id].start_ms, server.updates[run_id].end_ms
     assert 0 <= ended - started < 60_000
+
+
+def test_a_call_is_tried_again_until_the_server_is_there(tmp_path: Path) -> None:
+    port = free_port()
+    program = Program(
+        f"grpc://127.0.0.1:{port}",
+        tmp_path,
+        """
+        print("asking", flush=True)
+        print(rekam.Client().ensure_experiment("patient").experiment_id)
+        """,
+    )
+    assert program.line() == "asking"
+    # Nobody is there for longer than it says nothing.
+    while "trying again for up to 60 s" not in (said := program.said()):
+        assert "rekam.errors" not in said
+    server = MemoryServer(f"127.0.0.1:{port}")
+    try:
+        assert program.finish()[0].strip() == "1"
+    finally:
+        server.stop()
+
+
+def test_a_query_never_answers_without_what_this_process_logged(server: MemoryServer, tmp_path: Path) -> None:
+    program = Program(
+        server.uri,
+        tmp_path,
+        """
+        run = rekam.start_run()
+        print(run.run_id, flush=True)
+        sys.stdin.readline()
+        rekam.log_param("late", 1)
+        try:
+            rekam.Client(retry_timeout=0.5).get_run(run.run_id)
+        except rekam.errors.DeliveryTimeout as error:
+            print("not yet", flush=True)
+        rekam.Client(consistency="eventual").get_run(run.run_id)
+        sys.stdin.readline()
+        print(rekam.get_run(run.run_id).data.params)
+        """,
+    )
+    program.line()
+    server.hold()
+    program.go_on()
+    assert program.line() == "not yet"
+    server.release()
+    program.go_on()
+    assert program.line() == "{'late': '1'}"
+    program.finish()

@@ -33,6 +33,11 @@ class Program:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
+    def said(self) -> str:
+        """Its next line of messages."""
+        assert self.process.stderr is not None
+        return self.process.stderr.readline().strip()
+
     def go_on(self) -> None:
         """Give it a line of input."""
         assert self.process.stdin is not None
