@@ -32,6 +32,11 @@ for step in range(10_000):
     if step == 1_000:
         print("thousand", flush=True)
 print("logged", refused, flush=True)
+if "FLUSH_WHILE_FULL" in os.environ:
+    try:
+        rekam.flush(3)
+    except rekam.errors.SpoolError as error:
+        print(error, flush=True)
 sys.stdin.readline()
 rekam.flush()
 rekam.end_run()
@@ -60,12 +65,13 @@ def steps(server: MemoryServer, run_id: str) -> list[int]:
 def test_a_full_disk_is_said_once_and_what_is_logged_waits_in_memory(
     server: MemoryServer, disk: SmallDisk
 ) -> None:
-    program = Program(server.uri, disk.path / "spool", LOGS, directory=None, **QUIET)
+    program = Program(server.uri, disk.path / "spool", LOGS, directory=None, FLUSH_WHILE_FULL="1", **QUIET)
     run_id = program.line()
     disk.fill(leave=300_000)
     program.go_on()
     assert program.line() == "thousand"
     assert program.line() == "logged 0"  # all of it fits in memory
+    assert "No space left on device" in program.line()
     assert len(steps(server, run_id)) < 10_000
     disk.free()
     program.go_on()
