@@ -140,6 +140,49 @@ def test_the_command_finds_all_well(rekam_tracking_uri: str, tmp_path: Path) -> 
     assert all(run.info.status == "FINISHED" for run in left)
 
 
+def test_what_shows_late_is_late_and_what_never_shows_is_missing(
+    rekam_tracking_uri: str, tmp_path: Path
+) -> None:
+    """Doors that do not show what is there, at first or ever."""
+    out, _ = Program(
+        rekam_tracking_uri,
+        tmp_path,
+        """
+        import threading
+        from collections import Counter
+        from rekam.verifying import Options, Verifier
+        from rekam.verifying.doors import DOORS
+
+        asked = Counter()
+
+        def late(run, found):
+            asked[run.run_id] += 1
+            if asked[run.run_id] <= 2:
+                found.miss(1, "not yet")
+
+        def never(run, found):
+            found.miss(1, "never")
+
+        def counts(lies, seconds):
+            stop = threading.Event()
+
+            def door(client, experiment_id, run):
+                found = DOORS["metrics"](client, experiment_id, run)
+                lies(run, found)
+                if run.done:
+                    stop.set()
+                return found
+
+            options = Options(rekam.get_tracking_uri(), runs=1, steps=50, late=seconds)
+            report = Verifier(options, {"lying": door}).run(stop)
+            return report.missing.total() > 0, report.late.total() > 0, report.clean
+
+        print(json.dumps([counts(late, 60.0), counts(never, 0.5)]))
+        """,
+    ).finish()
+    assert json.loads(out) == [[False, True, True], [True, True, False]]
+
+
 def test_outages_are_waited_for_and_counted(rekam_clean: LocalStack, tmp_path: Path) -> None:
     faults = Faults(rekam_clean)
     verify = Verify(rekam_clean.tracking_uri, tmp_path, "--steps", "100")

@@ -46,8 +46,8 @@ class _Wrapped:
         self._before = vars(stream).get("write")
         self._listening = True
 
-        def wrapped(text: str) -> Any:
-            written = write(text)
+        def wrapped(text: str, *others: Any, **named: Any) -> Any:
+            written = write(text, *others, **named)
             if self._listening:
                 heard(text)
             return written

@@ -93,7 +93,7 @@ def verify(
         _conclude(report)
     if not report.clean:
         raise SystemExit(_FOUND)
-    if report.unavailable:
+    if report.unavailable or report.acknowledged < report.written:
         raise SystemExit(_UNAVAILABLE)
 
 
@@ -136,5 +136,7 @@ def _conclude(report: Report) -> None:
         click.echo(f"{name} {half:g} ms (half), {most:g} ms (99 %), {all_:g} ms (all)")
     for note in report.notes:
         click.echo(note, err=True)
+    if report.acknowledged < report.written:
+        click.echo(f"{report.written - report.acknowledged:,} points were not acknowledged", err=True)
     if report.unavailable:
         click.echo("the server did not answer at the end: what is left was not checked", err=True)

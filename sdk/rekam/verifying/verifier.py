@@ -7,14 +7,14 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import rekam
 from rekam.client import Client
 from rekam.errors import NotFound, RekamError, Unavailable
 from rekam.verifying.difference import Difference
-from rekam.verifying.doors import DOORS
+from rekam.verifying.doors import DOORS, Door
 from rekam.verifying.report import Report
 from rekam.verifying.writing import Writer
 from rekam.verifying.written import Written
@@ -48,7 +48,7 @@ class Options:
 class Verifier:
     """`run` until told to stop; `report` may be looked at meanwhile."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, doors: Mapping[str, Door] = DOORS) -> None:
         self.report = Report()
         self._options = options
         # Not tried again for long: an outage is to be seen, not waited for.
@@ -56,9 +56,10 @@ class Verifier:
         self._experiment_id = ""
         self._lock = threading.Lock()
         self._live: list[Written] = []
-        # Ended runs, the oldest first.
+        # Runs that are done, the oldest first.
         self._ended: deque[Written] = deque()
-        self._doors = itertools.cycle(DOORS)
+        self._doors = doors
+        self._next_door = itertools.cycle(doors)
 
     def run(self, stop: threading.Event) -> Report:
         """Write and check until `stop` is set, then check all runs that are kept, by every door.
@@ -101,16 +102,16 @@ class Verifier:
         with self._lock:
             live = list(self._live)
         for run in live:
-            if run.ended:
-                if not all(self._check(door, run) for door in DOORS):
+            if run.done:
+                if not all(self._check(door, run) for door in self._doors):
                     return  # the server is away; all of it is done again
                 with self._lock:
                     self._live.remove(run)
                 self._ended.append(run)
             elif run.acknowledged:
-                self._check(next(self._doors), run)
+                self._check(next(self._next_door), run)
         if self._ended:
-            self._check(next(self._doors), random.choice(self._ended))
+            self._check(next(self._next_door), random.choice(self._ended))
         while len(self._ended) > self._options.keep:
             if not self._delete(self._ended[0]):
                 return
@@ -120,7 +121,7 @@ class Verifier:
         give_up = time.monotonic() + self._options.patience
         with self._lock:
             left = [*self._ended, *self._live]
-        for run, door in itertools.product(left, DOORS):
+        for run, door in itertools.product(left, self._doors):
             while not self._check(door, run):
                 if time.monotonic() > give_up:
                     return
@@ -133,7 +134,7 @@ class Verifier:
         late = 0
         began = time.monotonic()
         while True:
-            found = self._asked(door, lambda: DOORS[door](self._client, self._experiment_id, run))
+            found = self._asked(door, lambda: self._doors[door](self._client, self._experiment_id, run))
             if found is None:
                 return False
             if not found.missing or time.monotonic() - began > self._options.late:

@@ -63,17 +63,23 @@ class Writer:
                     log_system_metrics=False,
                     capture_console=False,
                 )
-                self._write(run)
             except RekamError as error:
-                self._report.add_error("write", error)
+                self._report.add_error("start_run", error)
                 self._stop.wait(1.0)
+                continue
+            plan = Plan(secrets.randbits(63), self._keys, time.time_ns() // 1000)
+            written = Written(run.run_id, plan, run.writer)
+            self._report.add_run()
+            self._started(written)
+            try:
+                self._write(run, written)
+            except RekamError as error:
+                self._report.add_error("log", error)
+            self._end(run, written)
 
-    def _write(self, run: ActiveRun) -> None:
-        plan = Plan(secrets.randbits(63), self._keys, time.time_ns() // 1000)
-        written = Written(run.run_id, plan, run.writer)
-        self._report.add_run()
+    def _write(self, run: ActiveRun, written: Written) -> None:
+        plan = written.plan
         run.log_params(plan.params)
-        self._started(written)
         flushed_at = due = time.monotonic()
         for step in range(self._steps):
             if self._stop.is_set():
@@ -88,8 +94,7 @@ class Writer:
                 flushed_at = time.monotonic()
             due = max(due + self._pause, time.monotonic() - 1.0)
             self._stop.wait(max(0.0, due - time.monotonic()))
-        if self._acknowledge(run, written):
-            self._end(run, written)
+        self._acknowledge(run, written)
 
     def _log_line(self, run: ActiveRun, plan: Plan, step: int) -> None:
         line = plan.line(step // LINE_EVERY)
@@ -103,18 +108,18 @@ class Writer:
         except RekamError as error:
             self._refused("end_run", run, error)
         written.ended = self._flush(run)
+        written.done = True
 
-    def _acknowledge(self, run: ActiveRun, written: Written) -> bool:
-        """Flush what was written; whether it is acknowledged."""
+    def _acknowledge(self, run: ActiveRun, written: Written) -> None:
+        """Flush what was written, and count it when it is acknowledged."""
         steps = written.written
         run.set_tags({STEP_TAG: steps})
         began = time.monotonic()
         if not self._flush(run):
-            return False
+            return
         points = (steps - written.acknowledged) * len(written.plan.keys)
         written.acknowledged = steps
         self._report.add_acknowledged(points, time.monotonic() - began)
-        return True
 
     def _flush(self, run: ActiveRun) -> bool:
         """Until it is acknowledged, or given up; whether it is."""

@@ -21,6 +21,8 @@ class Written:
     writer: str
     written: int = 0
     acknowledged: int = 0
+    # Nothing more is written.
+    done: bool = False
     # The end of the run is acknowledged.
     ended: bool = False
     # A difference was found; what is known is not counted again.
