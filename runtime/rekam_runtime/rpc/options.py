@@ -24,7 +24,9 @@ CLIENT = (
     *SHARED,
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # A replica that was replaced has another address; it is looked up again within this.
+    ("grpc.dns_min_time_between_resolutions_ms", 2_000),
     # Retrying is decided by whoever knows whether the call may be sent twice.
     ("grpc.enable_retries", 0),
 )
