@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,10 @@ import pytest
 from rekam.testing import LocalStack, running_stack
 from tests.support.faults import Faults
 from tests.support.fleet import logging_fleet
-from tests.support.log_audit import leader_of
+from tests.support.log_audit import leader_of, opened
 
 POINTS = "REKAM_POINTS_0"
+NODES = ("nats", "nats-2", "nats-3")
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +50,20 @@ def test_the_leader_cut_off(cluster: LocalStack, tmp_path: Path) -> None:
         faults.all_ready()
         fleet.caught_up()
     assert fleet.check() > 0
+
+
+async def test_a_leader_that_is_cut_off_does_not_say_where_the_log_ends(cluster: LocalStack) -> None:
+    faults = Faults(cluster)
+    leader = await leader_of(faults, POINTS)
+    async with opened(faults, leader) as log:
+        assert await log.last_position(POINTS) >= 0
+        with faults.frozen(*(name for name in NODES if name != leader)):
+            # It goes on answering for 15 s; after 4 s the others may have elected another.
+            began = last_answer = time.monotonic()
+            while time.monotonic() < last_answer + 1.0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        await log.last_position(POINTS)
+                        last_answer = time.monotonic()
+                assert time.monotonic() < began + 8.0, "it still answers"
+    faults.all_ready()

@@ -28,10 +28,9 @@ class Frames:
 
 
 @asynccontextmanager
-async def opened(faults: Faults) -> AsyncIterator[JetStreamLog]:
-    """The stack's log, by the address that its own processes have."""
-    url = psutil.Process(faults.pids()["gateway"]).environ()["REKAM_NATS_URL"]
-    log = await JetStreamLog.connect(url, "test")
+async def opened(faults: Faults, node: str = "") -> AsyncIterator[JetStreamLog]:
+    """The stack's log, by the addresses that its own processes have, or one node of it."""
+    log = await JetStreamLog.connect(_url(faults, node), "test")
     try:
         yield log
     finally:
@@ -66,11 +65,16 @@ async def statuses_in_the_log(faults: Faults, run_id: str) -> list[tuple[str, st
 
 async def leader_of(faults: Faults, stream: str) -> str:
     """The process that leads a stream of a cluster."""
-    url = psutil.Process(faults.pids()["gateway"]).environ()["REKAM_NATS_URL"]
-    connection = await Connection.open(url, "test", 10)
+    connection = await Connection.open(_url(faults), "test", 10)
     try:
         info = json.loads(await persistently(lambda: connection.api(f"STREAM.INFO.{stream}")))
     finally:
         await connection.close()
     leader: str = info["cluster"]["leader"]
     return leader.removeprefix("rekam-local-")
+
+
+def _url(faults: Faults, node: str = "") -> str:
+    urls: str = psutil.Process(faults.pids()["gateway"]).environ()["REKAM_NATS_URL"]
+    # In the order of the processes' names.
+    return urls.split(",")[int(node.partition("-")[2] or 1) - 1] if node else urls

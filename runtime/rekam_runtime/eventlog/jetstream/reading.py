@@ -18,6 +18,7 @@ import msgspec
 from nats.aio.msg import Msg
 
 from rekam_runtime.errors import NotFound, Refused, Retry
+from rekam_runtime.eventlog.jetstream import streams
 from rekam_runtime.eventlog.jetstream.connection import (
     TRY_FOR_S,
     Connection,
@@ -84,8 +85,13 @@ async def first(connection: Connection, stream: str, subject: str, after: int) -
 
 async def _last_position(connection: Connection, stream: str, subject: str) -> int:
     """Position of the subject's last record, as the leader has it; 0 when there is none."""
-    stored = await persistently(lambda: _stored(connection, stream, {"last_by_subj": subject}))
-    return 0 if stored is None else stored.seq
+
+    async def ask() -> int:
+        stored = await _stored(connection, stream, {"last_by_subj": subject})
+        await streams.state(connection, stream)  # or it is not the leader who answered
+        return 0 if stored is None else stored.seq
+
+    return await persistently(ask)
 
 
 class _Stored(msgspec.Struct):

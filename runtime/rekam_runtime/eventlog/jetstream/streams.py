@@ -6,12 +6,15 @@ from typing import Any
 
 import msgspec
 
-from rekam_runtime.errors import AlreadyExists, NotFound
+from rekam_runtime.errors import AlreadyExists, NotFound, Retry
 from rekam_runtime.eventlog.jetstream.connection import Connection
 from rekam_runtime.eventlog.port import Extent, StreamSpec
 
 _MAX_MESSAGE_BYTES = 1024 * 1024
 _DUPLICATE_WINDOW_NS = 120 * 1_000_000_000
+# A leader hears from the others every second, and for 4 s after that they elect no other. One that is
+# cut off goes on answering for 15 s, as if its end were the stream's.
+_HEARD_WITHIN_NS = 2_500_000_000
 
 
 # In the stream's metadata: the position past which the log begins. A purge moves it; without
@@ -27,10 +30,21 @@ class StreamState(msgspec.Struct):
     bytes: int = 0
 
 
+class _Peer(msgspec.Struct):
+    # Nanoseconds since the leader heard from it.
+    active: int = 0
+
+
+class _Cluster(msgspec.Struct):
+    leader: str = ""
+    replicas: list[_Peer] | None = None
+
+
 class _StreamInfo(msgspec.Struct):
     config: dict[str, Any]
     state: StreamState
     created: str = ""
+    cluster: _Cluster | None = None
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -40,6 +54,15 @@ class _StreamInfo(msgspec.Struct):
     def first(self) -> int:
         """Position of the first record, or of the next one when there is none."""
         return max(1, self.state.first_seq)
+
+    @property
+    def led(self) -> bool:
+        """Whether who answered leads the stream, and nobody else can do so at this moment."""
+        if self.cluster is None:
+            return True
+        peers = self.cluster.replicas or []
+        heard = 1 + sum(peer.active < _HEARD_WITHIN_NS for peer in peers)
+        return bool(self.cluster.leader) and 2 * heard > 1 + len(peers)
 
     @property
     def origin(self) -> int:
@@ -70,7 +93,8 @@ async def ensure(connection: Connection, spec: StreamSpec) -> None:
 
 
 async def state(connection: Connection, stream: str) -> StreamState:
-    return (await _info(connection, stream)).state
+    """The stream's state as its leader has it; Retry while it is not certain who that is."""
+    return (await _led(connection, stream)).state
 
 
 async def replicas(connection: Connection, stream: str) -> int:
@@ -78,7 +102,7 @@ async def replicas(connection: Connection, stream: str) -> int:
 
 
 async def extent(connection: Connection, stream: str) -> Extent:
-    info = await _info(connection, stream)
+    info = await _led(connection, stream)
     # Made of what names a directory anywhere: 20261124T183554123456Z-0.
     born = "".join(char for char in info.created if char.isalnum())
     return Extent(f"{born}-{info.origin}", info.origin, info.first, info.state.last_seq, info.state.bytes)
@@ -108,6 +132,13 @@ async def purge(connection: Connection, stream: str) -> int:
     await connection.api(f"STREAM.UPDATE.{stream}", {**info.config, "metadata": metadata})
     await drop(connection, stream, last)
     return last
+
+
+async def _led(connection: Connection, stream: str) -> _StreamInfo:
+    info = await _info(connection, stream)
+    if not info.led:
+        raise Retry(f"event log: the leader of {stream} is cut off, or not elected yet")
+    return info
 
 
 async def _info(connection: Connection, stream: str) -> _StreamInfo:
