@@ -13,7 +13,7 @@ from rekam_proto.event.v1.envelope_pb2 import Envelope
 
 # Imported for their entries in the symbol database.
 from rekam_proto.ingest.v1 import points_pb2  # noqa: F401
-from rekam_proto.tracking.v1 import experiment_pb2, run_pb2  # noqa: F401
+from rekam_proto.tracking.v1 import experiment_pb2, logged_model_pb2, run_pb2  # noqa: F401
 
 FOLDER = Path(__file__).resolve().parent
 NAME = re.compile(r"(?P<type>[\w.]+)\.v(?P<version>\d+)(\.(?P<addition>\w+))?")

@@ -27,6 +27,15 @@ STREAMS: dict[str, list[Sample]] = {
         Sample(_TRACKING + "ExperimentDeleted", 1),
         Sample(_TRACKING + "ExperimentRestored", 1),
         Sample(_TRACKING + "TagsDeleted", 1),
+        Sample(_TRACKING + "InputsLogged", 1),
+        Sample(_TRACKING + "OutputsLogged", 1),
+        Sample(_TRACKING + "LoggedModelCreated", 1),
+        Sample(_TRACKING + "LoggedModelTagsSet", 1),
+        Sample(_TRACKING + "LoggedModelTagsDeleted", 1),
+        Sample(_TRACKING + "LoggedModelParamsLogged", 1),
+        Sample(_TRACKING + "LoggedModelMetricsLogged", 1),
+        Sample(_TRACKING + "LoggedModelFinalized", 1),
+        Sample(_TRACKING + "LoggedModelDeleted", 1),
     ],
     "REKAM_POINTS_0": [
         # Set aside: the hash of its key set is made up.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rekam_proto.ingest.v1 import points_pb2
-from rekam_proto.tracking.v1 import experiment_pb2, run_pb2
+from rekam_proto.tracking.v1 import dataset_pb2, experiment_pb2, logged_model_pb2, run_pb2
 from tests.golden.record import record
 from tests.golden.samples import Sample, all_samples, message_class
 
@@ -18,6 +18,17 @@ PARTS = {
     "Run",
     "RunState",
     "LatestMetric",
+    "RunInputs",
+    "RunOutputs",
+    "ModelInput",
+    "ModelOutput",
+    "Dataset",
+    "DatasetInput",
+    "DatasetSummary",
+    "DatasetReference",
+    "LoggedModel",
+    "LoggedModelMetric",
+    "LoggedModelOrder",
     "PointRecord",
     "StoredFrame",
     "StoredText",
@@ -29,7 +40,7 @@ def event_types() -> set[str]:
     """Full names of the events that the protos declare."""
     return {
         message.full_name
-        for file in (experiment_pb2, run_pb2, points_pb2)
+        for file in (dataset_pb2, experiment_pb2, logged_model_pb2, run_pb2, points_pb2)
         for message in file.DESCRIPTOR.message_types_by_name.values()
         if not message.name.endswith(NOT_EVENTS) and message.name not in PARTS
     }

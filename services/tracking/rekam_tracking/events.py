@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf.message import Message
 
 from rekam_proto.event.v1.envelope_pb2 import Envelope
-from rekam_proto.tracking.v1 import experiment_pb2, run_pb2
+from rekam_proto.tracking.v1 import experiment_pb2, logged_model_pb2, run_pb2
 from rekam_runtime.errors import Quarantine
 from rekam_runtime.eventlog.envelope import registry_of, unwrap
 from rekam_runtime.eventlog.port import Record, StreamSpec
@@ -16,6 +16,7 @@ STREAM = "REKAM_TRACKING"
 CATALOG_SUBJECT = "rekam.tracking.experiments"
 EXPERIMENT_SUBJECT_PREFIX = "rekam.tracking.experiment."
 RUN_SUBJECT_PREFIX = "rekam.tracking.run."
+MODEL_SUBJECT_PREFIX = "rekam.tracking.model."
 
 _SCHEMA_VERSION = 1
 
@@ -33,6 +34,15 @@ _EVENTS = registry_of(
     run_pb2.ParamsLogged,
     run_pb2.TagsSet,
     run_pb2.TagsDeleted,
+    run_pb2.InputsLogged,
+    run_pb2.OutputsLogged,
+    logged_model_pb2.LoggedModelCreated,
+    logged_model_pb2.LoggedModelFinalized,
+    logged_model_pb2.LoggedModelDeleted,
+    logged_model_pb2.LoggedModelTagsSet,
+    logged_model_pb2.LoggedModelTagsDeleted,
+    logged_model_pb2.LoggedModelParamsLogged,
+    logged_model_pb2.LoggedModelMetricsLogged,
 )
 
 

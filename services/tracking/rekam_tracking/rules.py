@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from rekam_proto.event.v1 import envelope_pb2
-from rekam_proto.tracking.v1 import read_pb2, run_pb2
+from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
 from rekam_runtime import names
 from rekam_runtime.errors import Invalid
 
@@ -20,6 +20,13 @@ MAX_EXPERIMENT_TAG_VALUE = 5_000
 MAX_EXPERIMENT_NAME = 500
 MAX_USER = 256
 MAX_ARTIFACT_LOCATION = 2_048
+MAX_DATASET_NAME = 500
+MAX_DATASET_DIGEST = 36
+MAX_SOURCE_TYPE = 36
+MAX_SOURCE = 65_535
+MAX_INPUT_TAG_KEY = 255
+MAX_INPUT_TAG_VALUE = 500
+MAX_MODEL_REFERENCE = 36
 MAX_ITEMS = 1_000
 # One request becomes one event, and the log takes events of up to 1 MiB.
 MAX_REQUEST_BYTES = 1_000_000
@@ -35,6 +42,13 @@ def text(value: str, limit: int, field: str, what: str) -> None:
         raise Invalid(f"{what} has at most {limit} characters, this one has {len(value)}", field=field)
     if "\0" in value:
         raise Invalid(f"{what} must not contain the character U+0000", field=field)
+
+
+def some_text(value: str, limit: int, field: str, what: str) -> None:
+    """As text, and not empty."""
+    if not value:
+        raise Invalid(f"{what} must not be empty", field=field)
+    text(value, limit, field, what)
 
 
 def size(items: int, message_bytes: int, field: str) -> None:
@@ -90,6 +104,27 @@ def _tags(values: Iterable[read_pb2.Tag], limit: int, field: str) -> dict[str, s
         text(tag.value, limit, f"{field}[{index}].value", "a tag's value")
         checked[tag.key] = tag.value
     return checked
+
+
+def dataset_inputs(values: Iterable[dataset_pb2.DatasetInput], field: str = "datasets") -> None:
+    for index, value in enumerate(values):
+        dataset, within = value.dataset, f"{field}[{index}].dataset"
+        some_text(dataset.name, MAX_DATASET_NAME, f"{within}.name", "a dataset's name")
+        some_text(dataset.digest, MAX_DATASET_DIGEST, f"{within}.digest", "a dataset's digest")
+        text(dataset.source_type, MAX_SOURCE_TYPE, f"{within}.source_type", "a source's type")
+        text(dataset.source, MAX_SOURCE, f"{within}.source", "a dataset's source")
+        text(dataset.schema, MAX_REQUEST_BYTES, f"{within}.schema", "a dataset's schema")
+        text(dataset.profile, MAX_REQUEST_BYTES, f"{within}.profile", "a dataset's profile")
+        for place, tag in enumerate(value.tags):
+            of_tag = f"{field}[{index}].tags[{place}]"
+            some_text(tag.key, MAX_INPUT_TAG_KEY, f"{of_tag}.key", "a key of an input's tag")
+            text(tag.value, MAX_INPUT_TAG_VALUE, f"{of_tag}.value", "a value of an input's tag")
+
+
+def model_references(values: Iterable[str], field: str = "models") -> None:
+    """Ids of models that a run names; they need not exist."""
+    for index, value in enumerate(values):
+        some_text(value, MAX_MODEL_REFERENCE, f"{field}[{index}].model_id", "a model's id")
 
 
 def run_id(value: str, field: str = "run_id") -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rekam_proto.event.v1.envelope_pb2 import Envelope, Origin
-from rekam_proto.tracking.v1 import read_pb2, run_pb2
+from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
 from rekam_runtime.errors import AlreadyExists, FailedPrecondition, Invalid, NotFound, Refused
 from rekam_tracking.rules import RUN_NAME_TAG
 from rekam_tracking.runs import command
@@ -385,3 +385,43 @@ def test_any_story_ends_as_the_model_says(steps: list[Step], with_origin: bool) 
             model.do(step)
         seen = Model(story.state.params, story.state.tags, story.state.name, story.deleted())
         assert seen == model
+
+
+def dataset(name: str, digest: str = "1", **fields: str) -> dataset_pb2.DatasetInput:
+    return dataset_pb2.DatasetInput(
+        dataset=dataset_pb2.Dataset(name=name, digest=digest, **fields),
+        tags=[read_pb2.Tag(key="mlflow.data.context", value="training")],
+    )
+
+
+def test_an_input_that_the_run_has_adds_nothing() -> None:
+    story = created()
+    first, model = dataset("a", source="first"), run_pb2.ModelInput(model_id="m-1")
+    event = command.log_inputs(
+        story.state, story.experiment, [first, dataset("a", source="second")], [model, model], None
+    )
+    assert event == run_pb2.InputsLogged(run_id=RUN, experiment_id="1", datasets=[first], models=[model])
+    story.take(event)
+    assert command.log_inputs(story.state, story.experiment, [dataset("a")], [model], None) is None
+    other = dataset("a", digest="2")
+    event = command.log_inputs(story.state, story.experiment, [first, other], [], None)
+    assert event is not None
+    assert list(event.datasets) == [other]
+
+
+def test_an_output_that_the_run_has_adds_nothing() -> None:
+    story = created()
+    models = [run_pb2.ModelOutput(model_id="m-1", step=step) for step in (3, 4)]
+    event = command.log_outputs(story.state, story.experiment, models, None)
+    assert event == run_pb2.OutputsLogged(run_id=RUN, models=models[:1])
+    story.take(event)
+    assert command.log_outputs(story.state, story.experiment, models, None) is None
+
+
+def test_a_deleted_run_takes_no_inputs_and_outputs() -> None:
+    story = created()
+    story.delete()
+    with pytest.raises(FailedPrecondition):
+        command.log_inputs(story.state, story.experiment, [dataset("a")], [], None)
+    with pytest.raises(FailedPrecondition):
+        command.log_outputs(story.state, story.experiment, [run_pb2.ModelOutput(model_id="m")], None)

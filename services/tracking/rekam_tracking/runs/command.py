@@ -1,4 +1,4 @@
-"""Commands on runs, their params and tags: state and request in, event or refusal out. Pure.
+"""Commands on runs, their params, tags, inputs and outputs: state and request in, event or refusal out. Pure.
 
 Requests come here with their fields checked (rules.py); what is refused here depends
 on the run's state.
@@ -6,18 +6,22 @@ on the run's state.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
 from rekam_proto.event.v1 import envelope_pb2
-from rekam_proto.tracking.v1 import read_pb2, run_pb2
+from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
 from rekam_runtime.errors import AlreadyExists, FailedPrecondition, Invalid, NotFound
 from rekam_tracking.rules import RUN_NAME_TAG
 from rekam_tracking.runs.experiments import Standing
 
 Origin = envelope_pb2.Origin
+
+T = TypeVar("T")
+K = TypeVar("K")
 
 
 @dataclass(slots=True)
@@ -37,6 +41,10 @@ class RunState:
     lifecycle_position: int = 0
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    # Inputs and outputs that it has: datasets by name and digest, models by id.
+    datasets: set[tuple[str, str]] = field(default_factory=set)
+    model_inputs: set[str] = field(default_factory=set)
+    model_outputs: set[str] = field(default_factory=set)
     # Writer of the record that created the run; empty for a plain request.
     creator: str = ""
     # Greatest sequence of a control record seen, by writer.
@@ -71,6 +79,11 @@ class RunState:
             case run_pb2.TagsDeleted():
                 for key in event.keys:
                     self.tags.pop(key, None)
+            case run_pb2.InputsLogged():
+                self.datasets.update(map(_identity, event.datasets))
+                self.model_inputs.update(model.model_id for model in event.models)
+            case run_pb2.OutputsLogged():
+                self.model_outputs.update(model.model_id for model in event.models)
             case _:
                 return
         # Never taken back: an upper bound will do.
@@ -256,11 +269,52 @@ def delete_tags(
     return run_pb2.TagsDeleted(run_id=state.run_id, keys=wanted) if wanted else None
 
 
+def log_inputs(
+    state: RunState,
+    experiment: Standing,
+    datasets: Iterable[dataset_pb2.DatasetInput],
+    models: Iterable[run_pb2.ModelInput],
+    origin: Origin | None,
+) -> run_pb2.InputsLogged | None:
+    if state.seen(origin):
+        return None
+    require_active(state, experiment)
+    new_datasets = _new(datasets, _identity, state.datasets)
+    new_models = _new(models, lambda model: model.model_id, state.model_inputs)
+    if not new_datasets and not new_models:
+        return None
+    return run_pb2.InputsLogged(
+        run_id=state.run_id, experiment_id=state.experiment_id, datasets=new_datasets, models=new_models
+    )
+
+
+def log_outputs(
+    state: RunState, experiment: Standing, models: Iterable[run_pb2.ModelOutput], origin: Origin | None
+) -> run_pb2.OutputsLogged | None:
+    if state.seen(origin):
+        return None
+    require_active(state, experiment)
+    new = _new(models, lambda model: model.model_id, state.model_outputs)
+    return run_pb2.OutputsLogged(run_id=state.run_id, models=new) if new else None
+
+
 def require_active(state: RunState, experiment: Standing) -> None:
     if state.lifecycle_in(experiment) == read_pb2.LIFECYCLE_DELETED:
         raise FailedPrecondition(
             f"The run {state.run_id} must be in the 'active' state. Current state is deleted.", field="run_id"
         )
+
+
+def _identity(input: dataset_pb2.DatasetInput) -> tuple[str, str]:
+    return input.dataset.name, input.dataset.digest
+
+
+def _new(values: Iterable[T], identity: Callable[[T], K], known: Set[K]) -> list[T]:
+    """Those that are not known; of several with one identity the first."""
+    found: dict[K, T] = {}
+    for value in values:
+        found.setdefault(identity(value), value)
+    return [value for key, value in found.items() if key not in known]
 
 
 def _artifact_uri(location: str, run_id: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from google.protobuf.message import Message
 
-from rekam_proto.tracking.v1 import run_pb2
+from rekam_proto.tracking.v1 import dataset_pb2, run_pb2
 from rekam_runtime.errors import NotFound, Retry
 from rekam_runtime.eventlog.port import EventLog
 from rekam_tracking import events
@@ -128,6 +128,24 @@ class Runs:
     async def delete_tags(self, run_id: str, keys: Sequence[str], cause: Cause) -> None:
         await self._change(
             run_id, lambda state, within: command.delete_tags(state, within, keys, cause.origin), cause
+        )
+
+    async def log_inputs(
+        self,
+        run_id: str,
+        datasets: Sequence[dataset_pb2.DatasetInput],
+        models: Sequence[run_pb2.ModelInput],
+        cause: Cause,
+    ) -> None:
+        await self._change(
+            run_id,
+            lambda state, within: command.log_inputs(state, within, datasets, models, cause.origin),
+            cause,
+        )
+
+    async def log_outputs(self, run_id: str, models: Sequence[run_pb2.ModelOutput], cause: Cause) -> None:
+        await self._change(
+            run_id, lambda state, within: command.log_outputs(state, within, models, cause.origin), cause
         )
 
     async def state(self, run_id: str) -> tuple[RunState, Standing]:

@@ -117,6 +117,28 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
         await self._runs.delete_tags(request.run_id, request.keys, cause_with_origin(request, context))
         return run_pb2.DeleteTagsResponse()
 
+    async def LogInputs(
+        self, request: run_pb2.LogInputsRequest, context: Context
+    ) -> run_pb2.LogInputsResponse:
+        rules.run_id(request.run_id)
+        rules.size(len(request.datasets), request.ByteSize(), "datasets")
+        rules.size(len(request.models), request.ByteSize(), "models")
+        rules.dataset_inputs(request.datasets)
+        rules.model_references(model.model_id for model in request.models)
+        await self._runs.log_inputs(
+            request.run_id, request.datasets, request.models, cause_with_origin(request, context)
+        )
+        return run_pb2.LogInputsResponse()
+
+    async def LogOutputs(
+        self, request: run_pb2.LogOutputsRequest, context: Context
+    ) -> run_pb2.LogOutputsResponse:
+        rules.run_id(request.run_id)
+        rules.size(len(request.models), request.ByteSize(), "models")
+        rules.model_references(model.model_id for model in request.models)
+        await self._runs.log_outputs(request.run_id, request.models, cause_with_origin(request, context))
+        return run_pb2.LogOutputsResponse()
+
     async def SearchRuns(
         self, request: run_pb2.SearchRunsRequest, context: Context
     ) -> run_pb2.SearchRunsResponse:
