@@ -38,10 +38,10 @@ def sync(spool: Path, *arguments: str, **environ: str) -> subprocess.CompletedPr
     clean = {name: value for name, value in os.environ.items() if not name.startswith("REKAM_")}
     return subprocess.run(
         [REKAM, "sync", *arguments],
-        env={**clean, "REKAM_SPOOL_DIR": str(spool), "REKAM_CONNECT_TIMEOUT": "1", **environ},
+        env={**clean, "REKAM_SPOOL_DIR": str(spool), "REKAM_CONNECT_TIMEOUT": "30", **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -134,7 +134,7 @@ def test_a_spool_goes_to_the_server_it_is_meant_for(server: MemoryServer, tmp_pa
 
 def test_a_server_that_is_not_there_leaves_the_spool(server: MemoryServer, tmp_path: Path) -> None:
     hundred(tmp_path)
-    done = sync(tmp_path)
+    done = sync(tmp_path, REKAM_CONNECT_TIMEOUT="0.5")
     assert done.returncode == 3
     assert "127.0.0.1:1 is not there" in done.stdout
     assert len(listed(tmp_path)) == 1
@@ -192,7 +192,7 @@ def test_two_syncs_at_once_share_the_work_and_one_that_is_killed_is_gone_on_with
         )
         for _ in range(2)
     ]
-    said = "".join(each.communicate(timeout=60)[0] for each in both)
+    said = "".join(each.communicate(timeout=120)[0] for each in both)
     assert [each.returncode for each in both] == [0, 0], said
     assert said.count(": delivered") == 4
     assert listed(tmp_path) == []

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,13 +133,21 @@ def _deliver(found: Sequence[Found], target: str, *, any_host: bool, dry_run: bo
     total = sum(each.bytes for each in found if not _left_alone(each, target, any_host))
     code = 0
     absent: set[str] = set()
-    with _progress(total, shown=not dry_run and not as_json and sys.stderr.isatty()) as progress:
+    # A bar and lines would write into each other: the lines come behind it then.
+    bar = bool(total) and not dry_run and not as_json and sys.stderr.isatty()
+    behind: list[partial[None]] = []
+    with _progress(total, shown=bar) as progress:
         for each in found:
             outcome, handover, its_code = _deliver_one(each, target, absent, any_host, dry_run, progress)
             results.append({**_fields(each), "outcome": outcome, **_told(handover)})
             code = max(code, its_code)
-            if not as_json:
-                _print_outcome(each, outcome, handover)
+            say = partial(_print_outcome, each, outcome, handover)
+            if bar:
+                behind.append(say)
+            elif not as_json:
+                say()
+    for say in behind:
+        say()
     if as_json:
         print_json(results)
     elif not found:
@@ -230,7 +239,7 @@ def _told(handover: Handover | None) -> dict[str, Any]:
 
 @contextmanager
 def _progress(total: int, *, shown: bool) -> Iterator[_Progress]:
-    if not shown or not total:
+    if not shown:
         yield lambda _: None
         return
     with click.progressbar(length=total, label=f"delivering {_size(total)}", file=sys.stderr) as bar:

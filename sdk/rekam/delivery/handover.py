@@ -70,6 +70,7 @@ def hand_over(
     finally:
         sender.close()
         left = spool.left
+        progress(size - left - (seen - start))
         spool.close()
     kept, refused = refusals.take()
     return Handover(
