@@ -62,3 +62,19 @@ def test_good_addresses(uri: str, target: str) -> None:
 def test_bad_addresses_say_the_form(uri: str) -> None:
     with pytest.raises(Invalid, match="grpc://host:port"):
         target_of(uri)
+
+
+def test_a_spool_that_spills_needs_a_place_for_it() -> None:
+    with pytest.raises(Invalid, match="REKAM_SPILL_DIR must say where to"):
+        read({"REKAM_ON_FULL": "spill"})
+    settings = read({"REKAM_ON_FULL": "spill", "REKAM_SPILL_DIR": "/tmp/o", "REKAM_SPOOL_DIR": "/tmp/s"})
+    assert settings.spill_root == Path("/tmp/o")
+    assert settings.spool_roots == [Path("/tmp/s"), Path("/tmp/o")]
+    assert read({"REKAM_SPILL_DIR": "/tmp/o"}).spill_root is None
+
+
+def test_offline_is_a_switch() -> None:
+    assert read({"REKAM_OFFLINE": "1"}).offline
+    assert not read({}).offline
+    with pytest.raises(Invalid, match="REKAM_OFFLINE"):
+        read({"REKAM_OFFLINE": "perhaps"})
