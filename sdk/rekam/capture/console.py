@@ -15,6 +15,8 @@ log = logging.getLogger("rekam")
 _UNFINISHED_SECONDS = 5.0
 # Lines that wait because the buffer is half full. What comes then is left out.
 _WAITING_BYTES = 16 * 1024 * 1024
+# Handed on at a time, so that points find room in the buffer between.
+_BYTES_AT_ONCE = 256 * 1024
 # Of what is written after the run's bound is reached, the end is kept: it says why a run crashed.
 _TAIL_BYTES = 64 * 1024
 
@@ -72,11 +74,14 @@ class RunConsole:
                 self._wait(stream, terminal.take_all())
                 del self._unfinished[stream]
         for stream, lines in list(self._waiting.items()):
-            times, texts = zip(*lines, strict=True)
-            if not self._log_lines(stream, times, texts):
-                return
+            while lines:
+                part = lines[: _lines_within(lines, _BYTES_AT_ONCE)]
+                times, texts = zip(*part, strict=True)
+                if not self._log_lines(stream, times, texts):
+                    return
+                del lines[: len(part)]
+                self._waiting_bytes -= sum(map(_size, texts))
             del self._waiting[stream]
-            self._waiting_bytes -= sum(map(_size, texts))
 
     def finish(self) -> None:
         """Hand on everything."""
@@ -123,3 +128,13 @@ class RunConsole:
 
 def _size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def _lines_within(lines: list[tuple[int, str]], most: int) -> int:
+    """How many of the first lines have up to `most` bytes together; one at least."""
+    total = 0
+    for count, (_, text) in enumerate(lines):
+        total += _size(text)
+        if total > most:
+            return max(1, count)
+    return len(lines)

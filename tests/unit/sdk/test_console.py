@@ -18,6 +18,7 @@ class Recorded:
 
     def log_lines(self, stream: str, times_us: Sequence[int], lines: Sequence[str]) -> bool:
         assert len(times_us) == len(lines)
+        assert len(lines) == 1 or sum(map(len, lines)) <= 256 * 1024
         if self.room:
             self.streams.setdefault(stream, []).extend(lines)
         return self.room
