@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
-from rekam.testing import LocalStack, running_stack
+from rekam.testing import LocalStack
 from tests.support.faults import Faults
 from tests.support.fleet import logging_fleet
 from tests.support.log_audit import leader_of, opened
@@ -19,16 +16,9 @@ POINTS = "REKAM_POINTS_0"
 NODES = ("nats", "nats-2", "nats-3")
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    data = tmp_path_factory.mktemp("cluster")
-    with running_stack(data, arguments=("--replicas", "2", "--nats-nodes", "3")) as stack:
-        yield stack
-
-
-def test_the_leader_killed(cluster: LocalStack, tmp_path: Path) -> None:
-    faults = Faults(cluster)
-    with logging_fleet(cluster, tmp_path) as fleet:
+def test_the_leader_killed(replicated_stack: LocalStack, tmp_path: Path) -> None:
+    faults = Faults(replicated_stack)
+    with logging_fleet(replicated_stack, tmp_path) as fleet:
         fleet.caught_up()
         before = faults.pids()
         leader = asyncio.run(leader_of(faults, POINTS))
@@ -38,9 +28,9 @@ def test_the_leader_killed(cluster: LocalStack, tmp_path: Path) -> None:
     assert fleet.check() > 0
 
 
-def test_the_leader_cut_off(cluster: LocalStack, tmp_path: Path) -> None:
-    faults = Faults(cluster)
-    with logging_fleet(cluster, tmp_path) as fleet:
+def test_the_leader_cut_off(replicated_stack: LocalStack, tmp_path: Path) -> None:
+    faults = Faults(replicated_stack)
+    with logging_fleet(replicated_stack, tmp_path) as fleet:
         fleet.caught_up()
         leader = asyncio.run(leader_of(faults, POINTS))
         with faults.frozen(leader):
@@ -52,8 +42,8 @@ def test_the_leader_cut_off(cluster: LocalStack, tmp_path: Path) -> None:
     assert fleet.check() > 0
 
 
-async def test_a_leader_that_is_cut_off_does_not_say_where_the_log_ends(cluster: LocalStack) -> None:
-    faults = Faults(cluster)
+async def test_a_leader_that_is_cut_off_does_not_say_where_the_log_ends(replicated_stack: LocalStack) -> None:
+    faults = Faults(replicated_stack)
     leader = await leader_of(faults, POINTS)
     async with opened(faults, leader) as log:
         assert await log.last_position(POINTS) >= 0

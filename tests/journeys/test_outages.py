@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from rekam.testing import LocalStack, running_stack
+from rekam.testing import LocalStack
 from tests.support.faults import Faults
 from tests.support.fleet import logging_fleet
 from tests.support.stack import until
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    with running_stack(tmp_path_factory.mktemp("without")) as running:
-        yield running
-
-
-def test_acknowledged_without_postgres(stack: LocalStack, tmp_path: Path) -> None:
-    faults = Faults(stack)
-    with logging_fleet(stack, tmp_path) as fleet:
+def test_acknowledged_without_postgres(mortal_stack: LocalStack, tmp_path: Path) -> None:
+    faults = Faults(mortal_stack)
+    with logging_fleet(mortal_stack, tmp_path) as fleet:
         fleet.caught_up()
         with faults.gone("postgres"):
             # What an acknowledgement promises is the log's.
@@ -32,9 +25,11 @@ def test_acknowledged_without_postgres(stack: LocalStack, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("names", [("nats",), ("nats", "postgres")], ids="+".join)
-def test_logging_goes_on_without_the_log(stack: LocalStack, tmp_path: Path, names: tuple[str, ...]) -> None:
-    faults = Faults(stack)
-    with logging_fleet(stack, tmp_path) as fleet:
+def test_logging_goes_on_without_the_log(
+    mortal_stack: LocalStack, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    faults = Faults(mortal_stack)
+    with logging_fleet(mortal_stack, tmp_path) as fleet:
         fleet.caught_up()
         with faults.gone(*names):
             spooled = fleet.spooled()

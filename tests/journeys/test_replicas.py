@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 import rekam
-from rekam.testing import LocalStack, running_stack
+from rekam.testing import LocalStack
 from tests.support import stack as support
 from tests.support.faults import Faults
 from tests.support.gateways import answers, gateways_beside
@@ -16,43 +12,36 @@ from tests.support.stack import until
 REPLICAS = ("gateway", "tracking-serve", "tracking-project")
 
 
-@pytest.fixture(scope="module")
-def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    data = tmp_path_factory.mktemp("several")
-    with running_stack(data, arguments=("--replicas", "2", "--nats-nodes", "3")) as stack:
-        yield stack
-
-
-def test_there_are_as_many_as_were_asked_for(several: LocalStack) -> None:
-    names = {process.name for process in support.described(several.grpc).processes}
+def test_there_are_as_many_as_were_asked_for(replicated_stack: LocalStack) -> None:
+    names = {process.name for process in support.described(replicated_stack.grpc).processes}
     assert {f"{name}{suffix}" for name in REPLICAS for suffix in ("", "-2")} <= names
     assert {"nats", "nats-2", "nats-3"} <= names
 
 
-def test_reset_leaves_all_of_them_as_new(several: LocalStack) -> None:
-    experiment = rekam.Client(several.tracking_uri).create_experiment("gone soon")
-    several.reset()
+def test_reset_leaves_all_of_them_as_new(replicated_stack: LocalStack) -> None:
+    experiment = rekam.Client(replicated_stack.tracking_uri).create_experiment("gone soon")
+    replicated_stack.reset()
     # As many as make it likely that each serve process answered.
     for _ in range(4):
-        found = rekam.Client(several.tracking_uri).search_experiments()
+        found = rekam.Client(replicated_stack.tracking_uri).search_experiments()
         assert [each.name for each in found] == ["Default"]
-    assert rekam.Client(several.tracking_uri).create_experiment("gone soon") == experiment
+    assert rekam.Client(replicated_stack.tracking_uri).create_experiment("gone soon") == experiment
 
 
-def test_either_gateway_answers_both_doors_alone(several: LocalStack) -> None:
-    host, port = several.http.removeprefix("http://").split(":")
-    faults = Faults(several)
+def test_either_gateway_answers_both_doors_alone(replicated_stack: LocalStack) -> None:
+    host, port = replicated_stack.http.removeprefix("http://").split(":")
+    faults = Faults(replicated_stack)
     for name in ("gateway", "gateway-2"):
         with faults.gone(name):
             # The first connection may still have been meant for the dead one.
             until("the HTTP door answers", lambda: answers(host, int(port), "/health"))
-            rekam.Client(several.tracking_uri).search_experiments()
+            rekam.Client(replicated_stack.tracking_uri).search_experiments()
         faults.all_ready()
 
 
-def test_what_one_gateway_acknowledged_is_read_through_another(several: LocalStack) -> None:
-    several.reset()
-    with gateways_beside(Faults(several), 2) as uris:
+def test_what_one_gateway_acknowledged_is_read_through_another(replicated_stack: LocalStack) -> None:
+    replicated_stack.reset()
+    with gateways_beside(Faults(replicated_stack), 2) as uris:
         one, other = (rekam.Client(uri) for uri in uris)
         for number in range(30):
             experiment_id = one.create_experiment(f"experiment {number}")
@@ -71,10 +60,10 @@ def test_what_one_gateway_acknowledged_is_read_through_another(several: LocalSta
             one, other = other, one
 
 
-def test_the_projection_goes_on_when_either_of_its_processes_is_gone(several: LocalStack) -> None:
-    several.reset()
-    faults = Faults(several)
-    client = rekam.Client(several.tracking_uri)
+def test_the_projection_goes_on_when_either_of_its_processes_is_gone(replicated_stack: LocalStack) -> None:
+    replicated_stack.reset()
+    faults = Faults(replicated_stack)
+    client = rekam.Client(replicated_stack.tracking_uri)
     run_id = client.create_run("0").info.run_id
     for number, name in enumerate(("tracking-project", "tracking-project-2")):
         with faults.gone(name):

@@ -33,7 +33,7 @@ def up_refused(data: Path, *arguments: str) -> str:
     return done.stderr
 
 
-def until(what: str, check: Callable[[], _Value | None], deadline_s: float = 20.0) -> _Value:
+def until(what: str, check: Callable[[], _Value | None], deadline_s: float = 60.0) -> _Value:
     """The first answer of `check` that is true."""
     deadline = time.monotonic() + deadline_s
     while True:
