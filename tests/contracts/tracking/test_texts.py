@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rekam_proto.tracking.v1 import text_pb2
+from rekam_runtime.errors import Retry
 from rekam_tracking.texts import chunks, query
 from rekam_tracking.texts.query import BEGINNING, Asked, Place
 from tests.support.metrics import (
@@ -207,6 +208,19 @@ async def test_a_tail_is_the_last_lines(store: MetricStore, told: tuple[str, lis
     wanted = [one for one in lines if one[0] == "b" and one[2] <= 200_500]
     for number in (1, 10, 1_000):
         assert await last(store, bounded, number) == wanted[-number:], number
+
+
+async def test_a_place_of_another_generation_is_not_taken_for_one_of_this(
+    store: MetricStore, told: tuple[str, list[Line]]
+) -> None:
+    run_id, _ = told
+    async with store.reading() as connection:
+        _, place = await query.page(connection, Asked(run_id, "stdout"), BEGINNING, 10)
+        assert place is not None
+        with pytest.raises(Retry, match="rebuilt"):
+            await query.read(
+                connection, Asked(run_id, "stdout"), place._replace(generation=place.generation + 1)
+            )
 
 
 def test_a_chunk_survives_being_kept() -> None:
