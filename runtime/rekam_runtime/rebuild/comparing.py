@@ -6,6 +6,7 @@ on their order, on surrogate ids, or on how rows are cut and compressed.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
@@ -67,15 +68,25 @@ async def differences(
 async def _paired(
     first: AsyncIterator[Digest], second: AsyncIterator[Digest]
 ) -> AsyncIterator[tuple[Digest | None, Digest | None]]:
-    """Digests of the same owner side by side."""
-    one, other = await anext(first, None), await anext(second, None)
+    """Digests of the same owner side by side; both are read at once."""
+    one, other = await _both(first, second)
     while one is not None or other is not None:
         if other is None or (one is not None and one.owner < other.owner):
             yield one, None
-            one = await anext(first, None)
+            one = await _next(first)
         elif one is None or other.owner < one.owner:
             yield None, other
-            other = await anext(second, None)
+            other = await _next(second)
         else:
             yield one, other
-            one, other = await anext(first, None), await anext(second, None)
+            one, other = await _both(first, second)
+
+
+async def _both(
+    first: AsyncIterator[Digest], second: AsyncIterator[Digest]
+) -> tuple[Digest | None, Digest | None]:
+    return await asyncio.gather(_next(first), _next(second))
+
+
+async def _next(digests: AsyncIterator[Digest]) -> Digest | None:
+    return await anext(digests, None)
