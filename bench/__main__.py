@@ -11,7 +11,8 @@ from bench.ceilings import measure_ceilings
 from bench.ingest import measure_ingest
 from bench.profile import measure_memory, measure_neptune_profile
 from bench.reads import measure_reads
-from bench.recovery import measure_recovery
+from bench.rebuild import measure_rebuild
+from bench.recovery import measure_cluster_recovery, measure_recovery
 from bench.report import Figures
 from bench.sdk import measure_sdk
 from bench.search import measure_search
@@ -47,6 +48,9 @@ STEPS: dict[str, Callable[[Stack, Figures], None]] = {
     "sdk": measure_sdk,
     "reads": measure_reads,
     "search": search,
+    "rebuild": measure_rebuild,
+    "cluster_recovery": measure_cluster_recovery,
+    # The last of all: it leaves a stack of which every process has died.
     "recovery": measure_recovery,
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -20,16 +21,23 @@ def measure_ingest(
     stack: Stack, figures: Figures, name: str, runs: int, keys: int, rows: int, points: int
 ) -> None:
     """One figure `ingest_<name>_points_per_s`, from the first log to the last point queryable."""
-    command = [sys.executable, "-m", "bench.load", "--grpc", stack.target]
-    for option, value in {"runs": runs, "keys": keys, "rows": rows, "points": points}.items():
-        command += [f"--{option}", str(value)]
     with stack.watched_memory() as memory:
-        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    result = json.loads(output)
-    verify(stack, {run: Checksum(**found) for run, found in result["expected"].items()})
+        result = load(stack, runs, keys, rows, points)
+    verify(stack, result["expected"])
     figures.add(f"ingest_{name}_points_per_s", result["points"] / result["queryable_s"])
     figures.add(f"ingest_{name}_acknowledged_points_per_s", result["points"] / result["acknowledged_s"])
     figures.add_memory(f"ingest_{name}", memory)
+
+
+def load(stack: Stack, runs: int, keys: int, rows: int, points: int) -> dict[str, Any]:
+    """Run the load generator; `expected` of its result is what must be found, by run."""
+    command = [sys.executable, "-m", "bench.load", "--grpc", stack.target]
+    for option, value in {"runs": runs, "keys": keys, "rows": rows, "points": points}.items():
+        command += [f"--{option}", str(value)]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    result: dict[str, Any] = json.loads(output)
+    result["expected"] = {run: Checksum(**found) for run, found in result["expected"].items()}
+    return result
 
 
 def verify(stack: Stack, expected: dict[str, Checksum]) -> None:

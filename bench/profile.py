@@ -31,8 +31,8 @@ def measure_neptune_profile(stack: Stack, figures: Figures) -> None:
 
 
 def measure_memory(stack: Stack, figures: Figures) -> None:
-    """Wide frames, 4 million points a second: `memory_growth_second_half_percent`, of the greatest grower."""
-    result = _steady(stack, figures, "steady", runs=4, keys=100, rows=80, frames_per_s=500)
+    """Wide frames, 2 million points a second: `memory_growth_second_half_percent`, of the greatest grower."""
+    result = _steady(stack, figures, "steady", runs=4, keys=100, rows=80, frames_per_s=250)
     verify(stack, {run: Checksum(**found) for run, found in result["expected"].items()})
     growth = figures.memory["steady"].growth_percent(SECONDS / 2, SECONDS)
     for process, percent in growth.items():

@@ -7,18 +7,24 @@ before it, in the log and in the projection.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import statistics
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import nats
 
 import rekam
 from bench.report import Figures
-from bench.stack import Stack
+from bench.stack import Stack, running_stack
+from rekam_runtime.eventlog.shards import points_stream
 
 KILLED = ("gateway", "tracking-serve", "tracking-project", "nats", "postgres", "seaweed")
-ROUNDS = 3
+ROUNDS = 1
 ROWS_EVERY_S = 0.004
 KEYS = [f"layer{number}/loss" for number in range(20)]
 # A process that lived for less is started again later than one that fell once.
@@ -47,16 +53,45 @@ def recovery_s(uri: str, kill: signal.Signals, pid: int) -> float:
 def measure_recovery(stack: Stack, figures: Figures) -> None:
     """One process after the other, the median of some rounds."""
     uri = f"grpc://{stack.target}"
-    stop = threading.Event()
-    load = threading.Thread(target=_log, args=(uri, stop), daemon=True)
-    load.start()
-    try:
+    with _load(uri) as stop:
         for name in KILLED:
             seconds = []
             for _ in range(ROUNDS):
                 stop.wait(SETTLED_S)
                 seconds.append(recovery_s(uri, signal.SIGKILL, stack.pid(name)))
             figures.add(f"recovery_{name.replace('-', '_')}_s", statistics.median(seconds))
+
+
+def measure_cluster_recovery(_: Stack, figures: Figures) -> None:
+    """A log of three servers, in a stack of its own, loses the leader of the points' stream."""
+    with running_stack("--nats-nodes", "3") as stack:
+        uri = f"grpc://{stack.target}"
+        with _load(uri) as stop:
+            stop.wait(SETTLED_S)
+            leader = asyncio.run(_leader(stack.environment("gateway")["REKAM_NATS_URL"]))
+            figures.add("recovery_nats_leader_s", recovery_s(uri, signal.SIGKILL, stack.pid(leader)))
+
+
+async def _leader(urls: str) -> str:
+    """Name of the process that leads the points' stream."""
+    client = await nats.connect(urls.split(","))
+    try:
+        info = await client.jetstream().stream_info(points_stream(0))
+    finally:
+        await client.close()
+    assert info.cluster is not None
+    assert info.cluster.leader is not None
+    return info.cluster.leader.removeprefix("rekam-local-")
+
+
+@contextmanager
+def _load(uri: str) -> Iterator[threading.Event]:
+    """A program that logs until the block ends."""
+    stop = threading.Event()
+    load = threading.Thread(target=_log, args=(uri, stop), daemon=True)
+    load.start()
+    try:
+        yield stop
     finally:
         stop.set()
         load.join()

@@ -33,6 +33,8 @@ TARGETS = {
     "neptune_points_per_s": Target(456e3),
     "neptune_lag_greatest_s": Target(5, at_most=True),
     "memory_growth_second_half_percent": Target(5, at_most=True),
+    "rebuild_times_live": Target(3),
+    "recovery_nats_leader_s": Target(10, at_most=True),
     "sdk_points_per_s": Target(3e6),
     "log_call_1_key_p50_us": Target(2, at_most=True),
     "log_call_100_keys_p50_us": Target(10, at_most=True),

@@ -100,11 +100,11 @@ class Stack:
 
 
 @contextmanager
-def running_stack() -> Iterator[Stack]:
+def running_stack(*arguments: str) -> Iterator[Stack]:
     """`rekam up` on a new directory and free ports, stopped and removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="rekam-bench-") as folder:
         command = [str(Path(sys.executable).with_name("rekam")), "up", "--data", folder]
-        command += ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
+        command += ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", *arguments]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             assert process.stdout is not None

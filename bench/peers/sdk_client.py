@@ -22,7 +22,7 @@ def main(uri: str, batches: int) -> None:
             (step, dict(zip(batch.keys, row, strict=True)))
             for step, row in zip(batch.steps.tolist(), columns, strict=True)
         ]
-    with rekam.start_run() as run:
+    with rekam.start_run(log_system_metrics=False) as run:
         print("ready", flush=True)
         sys.stdin.readline()
         for step, row in rows:
