@@ -6,12 +6,13 @@ import datetime
 import json
 import os
 import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from bench.stack import Memory
+from bench.stack import Memory, Resident
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -88,35 +89,40 @@ class Figures:
             "figures": self.values,
             "shares": self.shares,
             "targets": {name: target.value for name, target in TARGETS.items()},
-            "resident_mib": {
-                name: {"before": memory.before, "greatest": memory.greatest, "after": memory.after}
-                for name, memory in self.memory.items()
-            },
+            "resident_mib": {name: memory.resident_mib() for name, memory in self.memory.items()},
         }
         path.write_text(json.dumps(content, indent=1) + "\n")
         return path
 
     def table(self) -> str:
-        """Markdown, one row a figure."""
-        rows = ["| figure | measured | target | |", "| --- | ---: | ---: | --- |"]
-        for name, value in self.values.items():
-            target = TARGETS.get(name)
-            wanted = f"{'≤' if target.at_most else '≥'} {spelled(target.value)}" if target else ""
-            missed = "" if target is None or target.met_by(value) else "missed"
-            note = ", ".join(filter(None, [missed, *self.shares.get(name, [])]))
-            rows.append(f"| {name} | {spelled(value)} | {wanted} | {note} |")
-        rows += ["", "| resident MiB, before / greatest / after | " + " | ".join(self.memory) + " |"]
-        rows.append("| --- |" + " ---: |" * len(self.memory))
-        names = sorted({name for memory in self.memory.values() for name in memory.before})
-        for name in names:
-            cells = [
-                " / ".join(
-                    f"{part.get(name, 0):.0f}" for part in (memory.before, memory.greatest, memory.after)
-                )
-                for memory in self.memory.values()
-            ]
-            rows.append(f"| {name} | " + " | ".join(cells) + " |")
-        return "\n".join(rows)
+        """Markdown: the figures, and what processes weighed."""
+        resident = {name: memory.resident_mib() for name, memory in self.memory.items()}
+        return f"{table(self.values, self.shares)}\n\n{memory_table(resident)}"
+
+
+def table(values: Mapping[str, float], shares: Mapping[str, Sequence[str]]) -> str:
+    """Markdown, one row a figure."""
+    rows = ["| figure | measured | target | |", "| --- | ---: | ---: | --- |"]
+    for name, value in values.items():
+        target = TARGETS.get(name)
+        wanted = f"{'≤' if target.at_most else '≥'} {spelled(target.value)}" if target else ""
+        missed = "" if target is None or target.met_by(value) else "missed"
+        note = ", ".join(filter(None, [missed, *shares.get(name, [])]))
+        rows.append(f"| {name} | {spelled(value)} | {wanted} | {note} |")
+    return "\n".join(rows)
+
+
+def memory_table(resident: Mapping[str, Resident]) -> str:
+    """Markdown, one row a process, one column a step."""
+    rows = ["| resident MiB, before / greatest / after | " + " | ".join(resident) + " |"]
+    rows.append("| --- |" + " ---: |" * len(resident))
+    for process in sorted({name for step in resident.values() for name in step["before"]}):
+        cells = [
+            " / ".join(f"{step[part].get(process, 0):.0f}" for part in ("before", "greatest", "after"))
+            for step in resident.values()
+        ]
+        rows.append(f"| {process} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
 
 
 def spelled(value: float) -> str:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,10 @@ MIB = 1024 * 1024
 SAMPLE_SECONDS = 0.5
 
 
+# By "before", "greatest" and "after", then by process.
+Resident = Mapping[str, Mapping[str, float]]
+
+
 @dataclass
 class Memory:
     """Resident MiB of each process: before the work, greatest while it ran, after."""
@@ -31,6 +35,9 @@ class Memory:
     after: dict[str, float] = field(default_factory=dict)
     # Every sample: seconds since the work began, and what was seen.
     samples: list[tuple[float, dict[str, float]]] = field(default_factory=list, repr=False)
+
+    def resident_mib(self) -> Resident:
+        return {"before": self.before, "greatest": self.greatest, "after": self.after}
 
     def growth_percent(self, start_s: float, end_s: float) -> dict[str, float]:
         """How much more each process has in the second half of this time than in the first, medians."""

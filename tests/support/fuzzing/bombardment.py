@@ -20,7 +20,7 @@ from rekam_proto.tracking.v1 import experiment_pb2, experiment_pb2_grpc, read_pb
 from tests.support.fuzzing.commands import Caller, methods_of
 from tests.support.fuzzing.http import bombard_http
 from tests.support.fuzzing.requests import Known
-from tests.support.fuzzing.streams import FuzzedStream, Sent, points_of
+from tests.support.fuzzing.streams import FuzzedStream, Sent, lines_of, points_of
 
 MIB = 1024 * 1024
 MOST_GROWTH = 256 * MIB
@@ -98,6 +98,8 @@ async def bombard(stack: LocalStack, random: Random, messages: int) -> Report:
             lost, more = [*(expected - found).elements()], [*(found - expected).elements()]
             fault = f"run {run_id}: {len(lost)} points missing {lost[:3]}, {len(more)} too many {more[:3]}"
             report.expect(not lost and not more, fault)
+        found_lines = [line for run_id in fuzzed_ids for line in await lines_of(channel, run_id)]
+        report.expect(Counter(found_lines) == Counter(sent.lines), "there are other lines than were taken")
         for run in good_before:
             after = await runs.GetRun(run_pb2.GetRunRequest(run_id=run.run_id))
             report.expect(_without_metrics(after) == _without_metrics(run), f"a good run changed: {after}")

@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -37,6 +38,8 @@ ANSWERS = frozenset(
 # Empties the stack, as it should.
 _LEFT_OUT = frozenset({"rekam_proto.local.v1.LocalStackService.Reset"})
 _CALL_S = 60.0
+# Some streams go on until their caller ends them.
+_STREAM_S = 2.0
 # Calls whose request is as a client makes it, so that there is something to be asked for.
 _VALID_SHARE = 0.15
 
@@ -124,8 +127,10 @@ class Caller:
         try:
             if method.server_streaming:
                 stream: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel.unary_stream(path)
-                async for block in stream(request, timeout=_CALL_S):
-                    response.FromString(block)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_STREAM_S):
+                        async for block in stream(request):
+                            response.FromString(block)
             else:
                 unary: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
                 self._known.learn(response.FromString(await unary(request, timeout=_CALL_S)))

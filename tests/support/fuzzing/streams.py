@@ -19,7 +19,7 @@ import numpy as np
 from google.protobuf.message import DecodeError, Message
 
 from rekam_proto.ingest.v1 import ingest_pb2
-from rekam_proto.tracking.v1 import metric_pb2, metric_pb2_grpc
+from rekam_proto.tracking.v1 import metric_pb2, metric_pb2_grpc, text_pb2, text_pb2_grpc
 from rekam_runtime.names import MAX_SEQUENCE, key_set_hash
 from tests.support.fuzzing.mutating import DOUBLES, TEXTS, Mutator
 from tests.support.fuzzing.requests import Known, Requests
@@ -34,6 +34,8 @@ _HANDLES = 3
 
 # One point: key, time, step, bits of the value.
 Point = tuple[str, int, int, int]
+# One line of text: run, stream, writer, time, line.
+Line = tuple[str, str, str, int, str]
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Sent:
     """Frames that were taken, by run, writer and sequence; the first of equals counts."""
 
     frames: dict[tuple[str, str, int], list[Point]] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
 
     def take(self, run_id: str, writer: str, keys: Sequence[str], frame: ingest_pb2.Frame) -> None:
         bits = np.array(frame.values, "<f8").view("<u8").reshape(len(keys), -1).tolist()
@@ -55,8 +58,13 @@ class Sent:
         )
 
     def take_text(self, run_id: str, writer: str, text: ingest_pb2.Text) -> None:
-        """A text has a sequence of the same count, and no points."""
-        self.frames.setdefault((run_id, writer, text.sequence), [])
+        """Its sequence is of the same count as those of frames."""
+        place = (run_id, writer, text.sequence)
+        if place not in self.frames:
+            self.frames[place] = []
+            self.lines += [
+                (run_id, text.stream, writer, *line) for line in zip(text.times_us, text.lines, strict=True)
+            ]
 
     def of_run(self, run_id: str) -> list[Point]:
         return sorted(
@@ -77,6 +85,19 @@ async def points_of(channel: grpc.aio.Channel, run_id: str) -> list[Point]:
             found += [(block.key, *row) for row in rows]
     assert len(found) == sum(metric.points for metric in listed)
     return sorted(found)
+
+
+async def lines_of(channel: grpc.aio.Channel, run_id: str) -> list[Line]:
+    """Every line of a run as the API gives it."""
+    texts = text_pb2_grpc.TextServiceStub(channel)
+    listed = (await texts.ListTexts(text_pb2.ListTextsRequest(run_id=run_id))).texts
+    found: list[Line] = []
+    for stream in sorted({text.stream for text in listed}):
+        async for block in texts.StreamText(text_pb2.StreamTextRequest(run_id=run_id, stream=stream)):
+            lines = zip(block.times_us, block.lines, strict=True)
+            found += [(run_id, stream, block.writer, *line) for line in lines]
+    assert len(found) == sum(text.lines for text in listed)
+    return found
 
 
 @dataclass
