@@ -64,7 +64,7 @@ async def _answer(host: str, port: int, request: bytes) -> bytes:
         async with asyncio.timeout(_ANSWER_S):
             await writer.drain()
             return await reader.read(65_536)
-    except ConnectionError:
+    except OSError:  # it hung up
         return b""
     finally:
         writer.close()
