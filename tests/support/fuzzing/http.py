@@ -64,6 +64,8 @@ async def _answer(host: str, port: int, request: bytes) -> bytes:
         async with asyncio.timeout(_ANSWER_S):
             await writer.drain()
             return await reader.read(65_536)
+    except TimeoutError:
+        return b"HTTP/1.1 599 no answer, and no end of the connection"
     except OSError:  # it hung up
         return b""
     finally:
