@@ -44,7 +44,7 @@ _SETTINGS = {
     "listen_addresses": LOOPBACK,
     # TCP only: a socket's path may have about 100 characters, and /tmp is everyone's.
     "unix_socket_directories": "",
-    "max_connections": "60",
+    "max_connections": "100",
     "shared_buffers": "128MB",
     "work_mem": "16MB",
     "maintenance_work_mem": "64MB",

@@ -23,7 +23,7 @@ import structlog
 from rekam_runtime.errors import Retry
 from rekam_runtime.postgres import Connection, Pool, Row, Statements, acquire
 
-TERM_S = 1.2
+TERM_S = 1.5
 _RENEW_EVERY_S = 0.25
 _STOP_S = 2.0
 _statements = Statements.load("rekam_runtime.projection", "leases.sql")

@@ -72,6 +72,14 @@ class Projector:
 
     async def run(self) -> None:
         """Project until cancelled, which is safe at any moment; ends by itself only on what cannot pass."""
+        try:
+            await self._run()
+        finally:
+            # Another replica may go on: the figure is its now.
+            with suppress(KeyError):
+                metrics.LAG.remove(self._stream)
+
+    async def _run(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while True:
             before = self.position
