@@ -179,7 +179,9 @@ def test_two_hundred_ranks_make_one_experiment_and_log_into_one_run(
                 place.with_suffix(".new").write_text(run.run_id)
                 place.with_suffix(".new").rename(place)
             else:
+                deadline = time.monotonic() + 200
                 while not place.exists():
+                    assert time.monotonic() < deadline, "rank 0 started no run"
                     time.sleep(0.05)
                 run = rekam.start_run(run_id=place.read_text(), rank=rank)
             with run:
@@ -200,7 +202,7 @@ def test_two_hundred_ranks_make_one_experiment_and_log_into_one_run(
         REKAM_CONNECT_TIMEOUT="60",
         **QUIET,
     )
-    out, err = program.finish(timeout=180)
+    out, err = program.finish(timeout=300)
     assert "Traceback" not in err
     said = [line.split() for line in out.splitlines()]
     assert sorted(int(rank) for rank, _ in said) == list(range(ranks))

@@ -45,10 +45,12 @@ def create(root: Path, target: str, spill_root: Path | None = None) -> tuple[Pat
     began = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}.{int(now * 1000) % 1000:03d}"
     name = f"{began}-{os.getpid()}-{secrets.token_hex(4)}"
     directory, spill = root / name, spill_root / name if spill_root is not None else None
+    # Nobody who looks for spools may see it before its lock is held.
+    hidden = root / f".{name}"
     variable = "REKAM_SPOOL_DIR"
     try:
-        _make(directory)
-        lock = SpoolLock.take(directory)
+        _make(hidden)
+        lock = SpoolLock.take(hidden)
         about = About(target, platform.node(), os.getpid(), int(now * 1000), str(spill or ""))
         if spill is not None:
             variable = "REKAM_SPILL_DIR"
@@ -56,16 +58,17 @@ def create(root: Path, target: str, spill_root: Path | None = None) -> tuple[Pat
             part = About(target, about.host, about.pid, about.created_ms, part_of=str(directory))
             (spill / _ABOUT).write_text(json.dumps(asdict(part)))
             variable = "REKAM_SPOOL_DIR"
-        (directory / _ABOUT).write_text(json.dumps(asdict(about)))
+        (hidden / _ABOUT).write_text(json.dumps(asdict(about)))
+        hidden.rename(directory)
     except OSError as error:
         with suppress(OSError):
-            remove(directory, spill)
+            remove(hidden, spill)
         raise SpoolError(
             f"cannot make a spool in {error.filename or root}: {error.strerror or error}; set {variable} "
             "to a directory that can be written",
             field=variable,
         ) from error
-    assert lock is not None, "a directory of a fresh random name is nobody else's"
+    assert lock is not None, "a hidden directory of a fresh random name is nobody else's"
     return directory, spill, lock
 
 
@@ -151,7 +154,7 @@ def spools_in(roots: Sequence[Path]) -> list[Path]:
 def _directories(roots: Sequence[Path]) -> list[Path]:
     """What is under the roots, by name: the oldest first."""
     found = [each for root in roots if root.is_dir() for each in root.iterdir()]
-    return sorted(found, key=lambda each: each.name)
+    return sorted((each for each in found if each.name[0] != "."), key=lambda each: each.name)
 
 
 def _is_spool(directory: Path) -> bool:

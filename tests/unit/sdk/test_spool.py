@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 import zlib
 from pathlib import Path
@@ -124,6 +125,27 @@ def test_a_live_spool_is_nobody_elses(tmp_path: Path) -> None:
     ((_, lock),) = spool_directory.left_behind([tmp_path], "localhost:1")
     assert list(spool_directory.left_behind([tmp_path], "localhost:1")) == []
     lock.release()
+
+
+def test_spools_are_made_while_others_look_for_those_left_behind(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            for _, lock in spool_directory.left_behind([tmp_path], "localhost:1"):
+                lock.release()
+
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for each in lookers:
+        each.start()
+    try:
+        for _ in range(300):
+            new_spool(tmp_path).close()
+    finally:
+        over.set()
+        for each in lookers:
+            each.join()
+    assert list(tmp_path.iterdir()) == []
 
 
 # Sizes of records vary, so that a damaged length does not end where another record does.
