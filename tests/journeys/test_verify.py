@@ -120,13 +120,13 @@ def test_points_of_somebody_else_are_noticed(written: Written, rekam_tracking_ur
 
 
 def test_the_command_finds_all_well(rekam_tracking_uri: str, tmp_path: Path) -> None:
-    verify = Verify(rekam_tracking_uri, tmp_path, "--duration", "6", "--steps", "100", "--keep", "2")
+    verify = Verify(rekam_tracking_uri, tmp_path, "--duration", "8", "--steps", "10", "--keep", "2")
     until("it has read something", lambda: verify.exported("read_total"))
     assert verify.exported("acknowledged_total") > 0
     out, _ = verify.finish()
     summary = json.loads(out)
     assert summary["clean"], summary
-    assert summary["points_written"] == summary["points_acknowledged"] > 1000
+    assert summary["points_written"] == summary["points_acknowledged"] > 0
     assert set(summary["read"]) >= set(DOORS)
     assert summary["runs"] >= 3
     assert summary["errors"] == []
