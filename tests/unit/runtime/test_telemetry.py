@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -64,3 +67,21 @@ def test_nothing_secret_gets_out(capsys: pytest.CaptureFixture[str], fmt: str) -
     assert "hunter2" not in written
     assert "nats://***@127.0.0.1:4222" in written
     assert "Secret(***)" in written
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_line_that_cannot_be_written_ends_nothing() -> None:
+    program = """
+import logging, sys, structlog
+from rekam_runtime.telemetry import configure_logging
+configure_logging("tracking", "serve")
+for _ in range(3):
+    structlog.get_logger("test").error("the disk is full")
+    logging.getLogger("a.library").error("the disk is full")
+sys.stdout.write("goes on")
+"""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, text=True, check=False
+        )
+    assert (done.stdout, done.returncode) == ("goes on", 0)
