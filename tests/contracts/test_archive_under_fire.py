@@ -22,18 +22,19 @@ from tests.support.archiver import ArchiverProcess
 from tests.support.nats import NatsServer
 from tests.support.seaweed import SeaweedServer
 from tests.support.stack import until
+from tests.support.stalling import stalling_door
 
 pytestmark = pytest.mark.asyncio
 POINTS, CONTROL = "REKAM_POINTS_0", "REKAM_TRACKING"
 _DEADLINE_S = 90.0
 # Points go as soon as they may; a segment takes a moment to be sent.
 EAGER = {
-    "REKAM_ARCHIVE_POINTS_BYTES": "4000000",
+    "REKAM_ARCHIVE_POINTS_BYTES": "2000000",
     "REKAM_ARCHIVE_CONTROL_BYTES": "100000",
     "REKAM_POINTS_KEPT_HOURS": "0",
 }
-# 60 records of half a megabyte that do not compress: eight are a segment.
-RECORDS, RECORD_BYTES, SEGMENT_RECORDS = 60, 500_000, 8
+# Records of a quarter of a megabyte that do not compress: eight are a segment.
+RECORDS, RECORD_BYTES, SEGMENT_RECORDS = 42, 250_000, 8
 ARCHIVED = RECORDS // SEGMENT_RECORDS * SEGMENT_RECORDS
 
 
@@ -128,13 +129,18 @@ async def test_an_archiver_that_is_killed_in_the_middle_of_an_upload_leaves_noth
     log: JetStreamLog, store: S3Store, ground: Ground
 ) -> None:
     before = await whole(log, store)
-    for _ in range(2):
-        with ground.archiver() as archiver:
-            await stored(archiver, 1)
-            ground.seaweed.pause()
-            await asyncio.to_thread(until, "an upload that stands still", ground.seaweed.is_being_sent_to, 30)
-            archiver.kill()
-            ground.seaweed.resume()
+    for segments_before in range(3):
+        # In the middle of the first segment's upload, then of the second's, then of the third's.
+        lets_in = int((segments_before + 0.5) * SEGMENT_RECORDS * RECORD_BYTES)
+        async with stalling_door(ground.seaweed.port, lets_in) as door:
+            endpoint = f"http://127.0.0.1:{door.port}"
+            # It drops nothing, and so reads nothing back.
+            with ground.archiver(REKAM_S3_ENDPOINT=endpoint, REKAM_POINTS_KEPT_HOURS="24") as archiver:
+                async with asyncio.timeout(_DEADLINE_S):
+                    await door.stalled.wait()
+                archiver.kill()
+                points = [line for line in archiver.said("archive.stored") if line["stream"] == POINTS]
+                assert len(points) == segments_before
     with ground.archiver():
         await all_dropped(log)
     assert await whole(log, store) == before

@@ -32,6 +32,11 @@ class SeaweedServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def port(self) -> int:
+        """Of its S3."""
+        return urlsplit(self._seaweed.endpoint).port or 0
+
+    @property
     def settings(self) -> S3Settings:
         return S3Settings(
             s3_endpoint=self._seaweed.endpoint,
@@ -73,24 +78,6 @@ class SeaweedServer:
         """SIGKILL: nothing is flushed or said goodbye to."""
         self._end(signal.SIGKILL)
 
-    def pause(self) -> None:
-        """SIGSTOP: it takes connections and answers nothing, until `resume`."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
-
-    def is_being_sent_to(self) -> bool:
-        """Whether somebody sends S3 more than it takes: bytes wait in a connection to its port."""
-        port = f":{urlsplit(self._seaweed.endpoint).port:04X}"
-        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-        return any(
-            remote.endswith(port) and int(queues.partition(":")[0], 16) > 0
-            for _, _, remote, _, queues, *_ in map(str.split, lines)
-        )
-
     def stop(self) -> None:
         self._end(signal.SIGTERM)
 
@@ -114,7 +101,6 @@ def running_seaweed() -> Iterator[SeaweedServer]:
         try:
             yield server
         finally:
-            server.resume()
             server.stop()
 
 
