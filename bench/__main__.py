@@ -16,7 +16,7 @@ from bench.recovery import measure_cluster_recovery, measure_recovery
 from bench.report import Figures
 from bench.sdk import measure_sdk
 from bench.search import measure_search
-from bench.stack import Stack, running_stack
+from bench.stack import Stack, end_in_order, running_stack
 
 POINT_BYTES = 8
 
@@ -60,6 +60,7 @@ STEPS: dict[str, Callable[[Stack, Figures], None]] = {
     "--only", multiple=True, type=click.Choice(list(STEPS)), help="Run only this step; may be repeated."
 )
 def main(only: tuple[str, ...]) -> None:
+    end_in_order()
     figures = Figures()
     with running_stack() as stack:
         for name, step in STEPS.items():

@@ -15,6 +15,7 @@ from bench.peers.servers import running_fasttrackml, running_mlflow
 from bench.peers.trackers import Tracker
 from bench.peers.work import ON_REQUEST, STEPS, Figures
 from bench.report import RESULTS, machine, spelled
+from bench.stack import end_in_order
 
 TRACKERS: dict[str, Callable[[], AbstractContextManager[Tracker]]] = {
     "rekam": running_rekam,
@@ -39,6 +40,7 @@ COMPARED_WITH = {"sdk_points_per_s": "log_batch_points_per_s"}
     help="Only this one; may be repeated.",
 )
 def main(only: tuple[str, ...], chosen: tuple[str, ...]) -> None:
+    end_in_order()
     for peer in PEERS:
         if not chosen or peer in chosen:
             programs_of(peer)
