@@ -123,7 +123,7 @@ def test_the_command_finds_all_well(rekam_tracking_uri: str, tmp_path: Path) -> 
     verify = Verify(rekam_tracking_uri, tmp_path, "--duration", "8", "--steps", "10", "--keep", "2")
     until("it has read something", lambda: verify.exported("read_total"))
     assert verify.exported("acknowledged_total") > 0
-    out, _ = verify.finish()
+    out, _ = verify.finish(180)
     summary = json.loads(out)
     assert summary["clean"], summary
     assert summary["points_written"] == summary["points_acknowledged"] > 0
@@ -192,7 +192,7 @@ def test_outages_are_waited_for_and_counted(rekam_clean: LocalStack, tmp_path: P
         until("it sees the outage", lambda: verify.exported("server_away"))
     faults.all_ready({name: before[name] for name in ("gateway", "tracking-project")})
     verify.process.terminate()
-    out, _ = verify.finish(120)
+    out, _ = verify.finish(180)
     summary = json.loads(out)
     assert summary["clean"], summary
     assert summary["outages"] >= 1

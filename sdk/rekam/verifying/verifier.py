@@ -23,6 +23,8 @@ _PAUSE = 0.2
 _RETRY_SECONDS = 1.0
 _AWAY_PAUSE = 0.5
 _LATE_PAUSE = 0.2
+# Runs that are not read back by every door yet, for each that is written at a time.
+_UNCHECKED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Verifier:
         # Not tried again for long: an outage is to be seen, not waited for.
         self._client = Client(options.tracking_uri, retry_timeout=_RETRY_SECONDS)
         self._experiment_id = ""
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._ending = threading.Event()
         self._live: list[Written] = []
         # Runs that are done, the oldest first.
         self._ended: deque[Written] = deque()
@@ -70,11 +73,10 @@ class Verifier:
         options = self._options
         rekam.set_tracking_uri(options.tracking_uri)
         self._experiment_id = self._client.ensure_experiment(options.experiment).experiment_id
-        ending = threading.Event()
         writers = [
             Writer(
                 self.report,
-                ending,
+                self._ending,
                 self._started,
                 experiment_id=self._experiment_id,
                 keys=options.keys,
@@ -86,7 +88,7 @@ class Verifier:
         ]
         while not stop.wait(_PAUSE):
             self._round()
-        ending.set()
+        self._ending.set()
         while any(writer.alive for writer in writers):
             self._round()
             time.sleep(_PAUSE)
@@ -94,19 +96,24 @@ class Verifier:
         return self.report
 
     def _started(self, written: Written) -> None:
-        with self._lock:
+        """Take a run in. Who writes faster than all can be read waits here."""
+        most = _UNCHECKED * self._options.runs
+        with self._changed:
+            while len(self._live) >= most and not self._ending.is_set():
+                self._changed.wait(_PAUSE)
             self._live.append(written)
 
     def _round(self) -> None:
         """One door for each live run, every door for those that ended, one door for an older one."""
-        with self._lock:
+        with self._changed:
             live = list(self._live)
         for run in live:
             if run.done:
                 if not all(self._check(door, run) for door in self._doors):
                     return  # the server is away; all of it is done again
-                with self._lock:
+                with self._changed:
                     self._live.remove(run)
+                    self._changed.notify_all()
                 self._ended.append(run)
             elif run.acknowledged:
                 self._check(next(self._next_door), run)
@@ -119,7 +126,7 @@ class Verifier:
 
     def _check_all(self) -> None:
         give_up = time.monotonic() + self._options.patience
-        with self._lock:
+        with self._changed:
             left = [*self._ended, *self._live]
         for run, door in itertools.product(left, self._doors):
             while not self._check(door, run):
