@@ -76,16 +76,6 @@ def test_the_leader_killed_and_cut_off(soaking: Soaking) -> None:
             soak.faults.all_ready()
 
 
-def test_clients_faster_than_the_log(soaking: Soaking) -> None:
-    with soaking.of("clients that log without a pause, the log frozen twice", pause_s=0) as soak:
-        for _ in range(2):
-            time.sleep(5)
-            nodes = [name for name in _parts(soak) if name.startswith("nats")]
-            with soak.faults.frozen(*nodes):
-                time.sleep(5)
-            soak.catch_up()
-
-
 def test_verify_beside_kills(soaking: Soaking) -> None:
     with soaking.of("`rekam verify` beside kills") as soak:
         command = [REKAM, "verify", "--uri", soak.stack.tracking_uri, "--duration", "70"]
