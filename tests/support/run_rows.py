@@ -42,6 +42,8 @@ class RunRow:
     settled: list[Point] = field(default_factory=list)
     # One point per key set.
     live: list[Point] = field(default_factory=list)
+    # Digest and context by name.
+    datasets: dict[str, tuple[str, str | None]] = field(default_factory=dict)
 
     @property
     def run_id(self) -> str:
@@ -79,6 +81,13 @@ class RunRow:
         }
         return cells[reference.key]
 
+    def dataset_cells(self, key: str) -> list[Cell]:
+        """What the datasets that it read have there."""
+        cells: list[Cell] = []
+        for name, (digest, context) in self.datasets.items():
+            cells.append({"name": name, "digest": digest, "context": context}[key])
+        return cells
+
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Connection]:
@@ -112,6 +121,23 @@ async def insert(connection: Connection, runs: Sequence[RunRow]) -> None:
             await connection.executemany(
                 f"INSERT INTO {table} (run_id, key, value) VALUES ($1, $2, $3)",
                 [(id, key, value) for key, value in values.items()],
+            )
+        for name, (digest, context) in run.datasets.items():
+            await connection.execute(
+                "INSERT INTO datasets VALUES ($1, $2, $3, 'local', '', '', '') ON CONFLICT DO NOTHING",
+                run.experiment_id,
+                name,
+                digest,
+            )
+            await connection.execute(
+                "INSERT INTO dataset_inputs VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                id,
+                name,
+                digest,
+                run.experiment_id,
+                context,
+                [] if context is None else ["mlflow.data.context"],
+                [] if context is None else [context],
             )
         for point in run.settled:
             for key, value in point.values.items():
@@ -190,15 +216,21 @@ def _comparable(cell: Cell) -> float | bytes:
     return cell.encode() if isinstance(cell, str) else float(cell or 0)
 
 
-def _holds(run: RunRow, tree: Filter) -> bool | None:
+def _holds(run: RunRow, tree: Filter, *, negated: bool = False) -> bool | None:
+    """negated: within an odd number of NOTs."""
     match tree:
         case Not(term):
-            held = _holds(run, term)
+            held = _holds(run, term, negated=not negated)
             return None if held is None else not held
         case And(terms):
-            return _any_of([_holds(run, term) for term in terms], decisive=False)
+            return _any_of([_holds(run, term, negated=negated) for term in terms], decisive=False)
         case Or(terms):
-            return _any_of([_holds(run, term) for term in terms], decisive=True)
+            return _any_of([_holds(run, term, negated=negated) for term in terms], decisive=True)
+        case Comparison(reference, operator, value) if reference.entity == "dataset":
+            # NOT is of the condition, which any dataset may meet, and not of "any".
+            asked = operator.negated if negated else operator
+            met = any(_compare(cell, asked, value) for cell in run.dataset_cells(reference.key))
+            return met != negated
         case Comparison(reference, operator, value):
             return _compare(run.cell(reference), operator, value)
 
@@ -213,11 +245,11 @@ def _compare(cell: Cell, operator: Operator, value: object) -> bool | None:
     if cell is None:
         return None
     if isinstance(cell, str):
-        if operator.value.startswith("NOT "):
+        if operator in (Operator.NOT_LIKE, Operator.NOT_ILIKE):
             held = _compare(cell, operator.negated, value)
             return None if held is None else not held
-        if operator is Operator.IN:
-            return cell in value  # type: ignore[operator]
+        if operator in (Operator.IN, Operator.NOT_IN):
+            return (cell in value) == (operator is Operator.IN)  # type: ignore[operator]
         assert isinstance(value, str)
         if operator is Operator.LIKE:
             return _like(cell, value)

@@ -2,6 +2,7 @@
 
 from rekam_runtime.filtering.order import parse_order_by
 from rekam_runtime.filtering.parser import parse_filter
+from rekam_runtime.filtering.references import read_key
 from rekam_runtime.filtering.schema import (
     EQUALITY,
     MATCHING,
@@ -48,4 +49,5 @@ __all__ = [
     "parse_filter",
     "parse_order_by",
     "positive_form",
+    "read_key",
 ]

@@ -9,6 +9,16 @@ from rekam_runtime.filtering.schema import Entity, Field, Schema
 from rekam_runtime.filtering.tree import Reference
 
 
+def read_key(text: str, schema: Schema, *, field: str) -> Reference:
+    """What may be sorted by, of a text that is nothing but its key, which needs no quotes."""
+    source = Source(text, field)
+    prefix, dot, key = text.partition(".")
+    entity = schema.by_prefix.get(prefix) if dot else schema.by_prefix[schema.default]
+    if entity is None:
+        raise source.fault(f"Invalid entity type '{prefix}'. Valid values are {_prefixes(schema)}", 0)
+    return _reference(source, entity, key if dot else text, len(prefix) + 1 if dot else 0, 0, sorting=True)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class FoundReference:
     reference: Reference
@@ -39,13 +49,25 @@ def read_reference(
         index += 1
     entity = schema.by_prefix.get(prefix)
     if entity is None:
-        names = [name for known in schema.entities for name in (known.name, *known.prefixes)]
-        raise source.fault(f"Invalid entity type '{prefix}'. Valid values are {names}", first.position)
+        raise source.fault(
+            f"Invalid entity type '{prefix}'. Valid values are {_prefixes(schema)}", first.position
+        )
+    reference, field = _reference(source, entity, key, key_at, first.position, sorting=sorting)
+    return FoundReference(reference, entity, field, index)
+
+
+def _prefixes(schema: Schema) -> list[str]:
+    return [name for known in schema.entities for name in (known.name, *known.prefixes)]
+
+
+def _reference(
+    source: Source, entity: Entity, key: str, key_at: int, position: int, *, sorting: bool
+) -> tuple[Reference, Field]:
     if not key:
-        raise source.fault(f"{source.invalid}: a key is missing after '{prefix}.'", key_at)
+        raise source.fault(f"{source.invalid}: a key is missing after '{entity.name}.'", key_at)
     field = entity.by_name.get(key, entity.any_key)
     if field is None or not (field.sortable if sorting else field.operators):
         valid = [known.name for known in entity.fields if (known.sortable if sorting else known.operators)]
         raise source.fault(f"Invalid {entity.name} key '{key}' specified. Valid keys are {valid}", key_at)
     name = key if field is entity.any_key else field.name
-    return FoundReference(Reference(entity.name, name, field.kind, first.position), entity, field, index)
+    return Reference(entity.name, name, field.kind, position), field

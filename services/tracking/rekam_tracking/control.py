@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rekam_runtime.eventlog.port import Record
 from rekam_runtime.postgres import Connection
 from rekam_runtime.projection.part import Part, Write
+from rekam_tracking.datasets import projection as datasets
 from rekam_tracking.events import decode
 from rekam_tracking.experiments import projection as experiments
 from rekam_tracking.runs import projection as runs
@@ -21,6 +22,7 @@ def prepare(records: Sequence[Record]) -> Write:
         # is inserted, and a later change of it is an event that the runs follow in their order.
         await experiments.apply(connection, events)
         await runs.apply(connection, events)
+        await datasets.apply(connection, events)
         return 0
 
     return write

@@ -8,6 +8,7 @@ from rekam_runtime.projection.part import Part
 from rekam_runtime.rebuild import Plan
 from rekam_runtime.rebuild.comparing import by_statement
 from rekam_tracking import control, events
+from rekam_tracking.datasets import comparing as datasets
 from rekam_tracking.experiments import comparing as experiments
 from rekam_tracking.metrics import comparing as metrics
 from rekam_tracking.metrics.settling import settle
@@ -35,6 +36,7 @@ def plan(points_shards: int) -> Plan:
         [
             *experiments.COMPARISONS,
             *runs.COMPARISONS,
+            *datasets.COMPARISONS,
             by_statement("writers", _statements.writers),
             *texts.COMPARISONS,
             *metrics.COMPARISONS,

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from rekam_proto.log.v1 import log_pb2_grpc
-from rekam_proto.tracking.v1 import experiment_pb2_grpc, run_pb2_grpc
+from rekam_proto.tracking.v1 import dataset_pb2_grpc, experiment_pb2_grpc, run_pb2_grpc
 from rekam_runtime.archive import ArchivedLog
 from rekam_runtime.blobs.s3 import S3Store
 from rekam_runtime.eventlog.jetstream import JetStreamLog
@@ -24,6 +24,7 @@ from rekam_runtime.projection.leases import Work
 from rekam_runtime.rebuild import Rebuilder
 from rekam_runtime.rpc.server import Service
 from rekam_tracking import control, emptying, events
+from rekam_tracking.datasets.rpc import DatasetServicer
 from rekam_tracking.experiments.catalog import Experiments
 from rekam_tracking.experiments.rpc import ExperimentServicer
 from rekam_tracking.liveness.watcher import Watcher
@@ -96,6 +97,12 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
                     "rekam_proto.tracking.v1.RunService",
                     lambda server: run_pb2_grpc.add_RunServiceServicer_to_server(
                         RunServicer(runs, reads), server
+                    ),
+                ),
+                Service(
+                    "rekam_proto.tracking.v1.DatasetService",
+                    lambda server: dataset_pb2_grpc.add_DatasetServiceServicer_to_server(
+                        DatasetServicer(reads), server
                     ),
                 ),
                 Service(

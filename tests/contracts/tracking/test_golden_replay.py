@@ -144,6 +144,22 @@ async def test_the_story_becomes_the_rows_that_it_always_became(log: EventLog, p
         (RUN, "w.0-a_b", 0, 4, 15000)
     ]
     assert await rows(pool, "SELECT run_id, stream, lines FROM text_streams") == [(RUN, "stdout", 2)]
+    assert await rows(pool, "SELECT * FROM datasets") == [
+        (
+            12,
+            "house prices",
+            "3f2a9c0d",
+            "local",
+            '{"uri": "prices.csv"}',
+            '{"mlflow_colspec": []}',
+            '{"num_rows": 1460}',
+        )
+    ]
+    assert await rows(pool, "SELECT * FROM dataset_inputs") == [
+        (RUN, "house prices", "3f2a9c0d", 12, "training", ["mlflow.data.context"], ["training"])
+    ]
+    assert await rows(pool, "SELECT * FROM model_inputs") == [(RUN, "m-00112233445566778899aabbccddeeff")]
+    assert await rows(pool, "SELECT * FROM model_outputs") == [(RUN, f"m-{RUN.hex}", -7)]
     metrics = MetricStore(pool)
     places = ((1_700_000_000_000_001, -1), (1_700_000_000_000_002, 2**62))
     for key, values in {"loss": (0.5, math.inf), "val/r2 score": (-math.inf, -0.0)}.items():

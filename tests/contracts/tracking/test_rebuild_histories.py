@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.message import Message
 
 from rekam_proto.ingest.v1 import ingest_pb2, points_pb2, views_pb2
-from rekam_proto.tracking.v1 import experiment_pb2, run_pb2
+from rekam_proto.tracking.v1 import dataset_pb2, experiment_pb2, run_pb2
 from rekam_proto.tracking.v1.read_pb2 import Param, Tag
 from rekam_runtime.eventlog.envelope import draft, type_name, wrap
 from rekam_runtime.eventlog.memory import MemoryLog
@@ -115,8 +115,26 @@ class History:
                 run_pb2.TagsSet(run_id=run_id, tags=[self._tag(), self._tag()]),
                 run_pb2.TagsDeleted(run_id=run_id, keys=[self._tag().key]),
                 run_pb2.ParamsLogged(run_id=run_id, params=[Param(key=self._tag().key, value="x")]),
+                run_pb2.InputsLogged(
+                    run_id=run_id,
+                    # Any: what it says of datasets must not depend on when its run is written.
+                    experiment_id=str(choose.randint(1, 3)),
+                    datasets=[self._dataset() for _ in range(choose.randint(0, 2))],
+                    models=[run_pb2.ModelInput(model_id=f"m{choose.randint(1, 3)}")],
+                ),
+                run_pb2.OutputsLogged(
+                    run_id=run_id,
+                    models=[
+                        run_pb2.ModelOutput(model_id=f"m{choose.randint(1, 3)}", step=choose.randint(1, 9))
+                    ],
+                ),
             ]
         )
+
+    def _dataset(self) -> dataset_pb2.DatasetInput:
+        name, source = (str(self.random.randint(1, 3)) for _ in range(2))
+        dataset = dataset_pb2.Dataset(name=name, digest="d", source_type="local", source=source)
+        return dataset_pb2.DatasetInput(dataset=dataset, tags=[self._tag(), self._tag()])
 
     def _tag(self) -> Tag:
         # A NUL is no text for Postgres: such an event is set aside.

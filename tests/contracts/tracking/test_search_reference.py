@@ -35,6 +35,9 @@ def random_run(rng: random.Random, number: int) -> RunRow:
     def point(keys: str) -> Point:
         return Point(rng.randrange(3), rng.randrange(3), {key: rng.choice(NUMBERS) for key in keys})
 
+    def dataset() -> tuple[str, str | None]:
+        return rng.choice("12"), rng.choice(["training", "eval", None])
+
     live = rng.random() < 0.3
     return RunRow(
         number,
@@ -48,6 +51,7 @@ def random_run(rng: random.Random, number: int) -> RunRow:
         params=some("pq", TEXTS),
         tags=some("tu", TEXTS),
         settled=[point(key) for key in "mno" if rng.random() < 0.6],
+        datasets={name: dataset() for name in rng.sample(["a", "b", "aB%"], rng.choice([0, 1, 2, 3]))},
         live=[point(keys) for keys in ("mn", "no", "m") if rng.random() < 0.6] if live else [],
     )
 
@@ -79,6 +83,9 @@ def random_filter(rng: random.Random, depth: int = 3) -> str:
             f"status {rng.choice(equal)} '{rng.choice([*STATUSES, 'finished'])}'",
             f"status {rng.choice(match)} '{rng.choice(['F%', 'f%', '%ED', '_ILLED'])}'",
             f"run_id {rng.choice(['IN', 'NOT IN'])} ({ids}, 'no run')",
+            f"datasets.name {rng.choice(equal + match)} '{rng.choice(['a', 'b', 'z', 'a%', 'A'])}'",
+            f"dataset.digest {rng.choice([*equal, 'IN', 'NOT IN'])} ('1')".replace("= ('1')", "= '1'"),
+            f"datasets.context {rng.choice(equal + match)} '{rng.choice(['training', 'eval', '%a%'])}'",
             f"run_id {rng.choice(match)} '%{rng.choice('0123456789abcdef')}'",
         ]
     )

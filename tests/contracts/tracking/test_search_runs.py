@@ -24,6 +24,7 @@ RUNS = [
         params={"depth": "5", "opt": "Adam", "a.b": "x"},
         tags={"team": "vision", "note": "50% off", "quote": "it's"},
         settled=[Point(1, 1, {"loss": 0.5, "val loss": 1.0}), Point(2, 1, {"step2": 7.0})],
+        datasets={"iris": ("d1", "training"), "house prices": ("d2", "Eval")},
     ),
     RunRow(
         2,
@@ -34,6 +35,7 @@ RUNS = [
         params={"depth": "10", "opt": "sgd"},
         tags={"team": "Vision", "note": "50 off"},
         settled=[Point(1, 1, {"loss": math.nan})],
+        datasets={"iris": ("d3", None)},
     ),
     RunRow(
         3,
@@ -133,6 +135,19 @@ FILTERS: list[tuple[str, list[int]]] = [
     ("tags.note LIKE '%\\'", []),
     ('tags.quote = "it\'s"', [1]),
     ("tags.nobody IS NULL", [1, 2, 3, 4]),
+    # Datasets: each condition may be met by another.
+    ("datasets.name = 'iris'", [1, 2]),
+    ("dataset.name != 'iris'", [1]),
+    ("datasets.name LIKE 'house%'", [1]),
+    ("datasets.digest IN ('d1', 'd3')", [1, 2]),
+    ("datasets.digest NOT IN ('d3')", [1]),
+    ("datasets.context = 'training'", [1]),
+    ("datasets.context != 'training'", [1]),
+    ("datasets.context ILIKE 'EVAL'", [1]),
+    ("datasets.name = 'iris' AND datasets.digest = 'd2'", [1]),
+    ("datasets.digest != 'd1' AND datasets.digest != 'd2'", [1, 2]),
+    ("NOT datasets.name = 'iris'", [1]),
+    (" OR ".join(f"datasets.digest LIKE 'd{n}'" for n in range(3, 30)), [2]),
     # Together.
     ("params.depth = '5' AND metrics.loss < 1", [1]),
     ("params.depth = '10' OR metrics.acc > 0", [2, 3]),

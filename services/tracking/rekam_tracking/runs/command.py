@@ -16,7 +16,8 @@ from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
 from rekam_runtime.errors import AlreadyExists, FailedPrecondition, Invalid, NotFound
 from rekam_tracking.rules import RUN_NAME_TAG
-from rekam_tracking.runs.experiments import Standing
+from rekam_tracking.standings import Standing, artifact_uri, require_for_creation
+from rekam_tracking.write_once import new_params
 
 Origin = envelope_pb2.Origin
 
@@ -132,21 +133,14 @@ def create(
         if origin is not None and origin.writer == state.creator:
             return None
         raise AlreadyExists(f"Run with id={run_id} already exists", field="run_id")
-    if experiment is None:
-        raise NotFound(f"No Experiment with id={experiment_id} exists", field="experiment_id")
-    if experiment.lifecycle == read_pb2.LIFECYCLE_DELETED:
-        raise FailedPrecondition(
-            f"The experiment {experiment.experiment_id} must be in the 'active' state. "
-            "Current state is deleted.",
-            field="experiment_id",
-        )
+    experiment = require_for_creation(experiment, experiment_id)
     return run_pb2.RunCreated(
         run_id=run_id,
         experiment_id=experiment.experiment_id,
         name=name,
         user=user,
         start_ms=start_ms,
-        artifact_uri=_artifact_uri(experiment.artifact_location, run_id),
+        artifact_uri=artifact_uri(experiment, run_id),
         tags=_tags({**tags, RUN_NAME_TAG: name}),
         params=_params(params),
     )
@@ -228,17 +222,7 @@ def log_params(
     if state.seen(origin):
         return None
     require_active(state, experiment)
-    new: dict[str, str] = {}
-    for key, value in params.items():
-        stored = state.params.get(key)
-        if stored is None:
-            new[key] = value
-        elif stored != value:
-            raise Invalid(
-                f"Changing param values is not allowed. Param with key='{key}' was already logged with "
-                f"value='{stored}' for run ID='{state.run_id}'. Attempted logging new value '{value}'.",
-                field="params",
-            )
+    new = new_params(state.params, params, f"run ID='{state.run_id}'")
     return run_pb2.ParamsLogged(run_id=state.run_id, params=_params(new)) if new else None
 
 
@@ -315,11 +299,6 @@ def _new(values: Iterable[T], identity: Callable[[T], K], known: Set[K]) -> list
     for value in values:
         found.setdefault(identity(value), value)
     return [value for key, value in found.items() if key not in known]
-
-
-def _artifact_uri(location: str, run_id: str) -> str:
-    path, mark, query = location.partition("?")
-    return f"{path.rstrip('/')}/{run_id}/artifacts{mark}{query}"
 
 
 def _tags(tags: Mapping[str, str]) -> list[read_pb2.Tag]:

@@ -10,3 +10,11 @@ FROM params GROUP BY run_id ORDER BY run_id
 -- name: tags
 SELECT 'run ' || run_id, count(*), sum(hashtextextended(tags::text, 0))
 FROM tags GROUP BY run_id ORDER BY run_id
+
+-- name: model_inputs
+SELECT 'run ' || run_id, count(*), sum(hashtextextended(model_inputs::text, 0))
+FROM model_inputs GROUP BY run_id ORDER BY run_id
+
+-- name: model_outputs
+SELECT 'run ' || run_id, count(*), sum(hashtextextended(model_outputs::text, 0))
+FROM model_outputs GROUP BY run_id ORDER BY run_id

@@ -21,7 +21,7 @@ from rekam_tracking.search.parameters import Parameters
 
 fragments = Statements.load("rekam_tracking.runs", "search.sql")
 
-# Conditions on params, tags and metrics that become joins; the others are looked up run
+# Conditions on params, tags, metrics and datasets that become joins; the others are looked up run
 # by run, so that planning a long filter does not grow with every combination.
 _MAX_JOINS = 6
 
@@ -75,7 +75,13 @@ class Conditions:
 
     def compile(self, tree: Positive) -> str:
         if isinstance(tree, Comparison):
-            return self._attribute(tree) if tree.reference.entity == "attribute" else self._values([tree], "")
+            match tree.reference.entity:
+                case "attribute":
+                    return self._attribute(tree)
+                case "dataset":
+                    return self._dataset(tree)
+                case _:
+                    return self._values([tree], "")
         word = " AND " if isinstance(tree, And) else " OR "
         parts: list[str] = []
         # Conditions on one key are asked of its one value together: a range, not two joins.
@@ -102,6 +108,13 @@ class Conditions:
         self._joins += 1
         form = fragments.matches if self._joins <= _MAX_JOINS else fragments.probe
         return form.format(source=source, found=found, condition=f"({condition})")
+
+    def _dataset(self, comparison: Comparison) -> str:
+        """Met by any dataset that the run read."""
+        self._joins += 1
+        form = fragments.matches if self._joins <= _MAX_JOINS else fragments.probe_any
+        condition = text_condition(self._parameters, f"v.{comparison.reference.key}", comparison)
+        return form.format(source="dataset_inputs v", found=fragments.input, condition=f"({condition})")
 
     def _value(self, comparison: Comparison) -> str:
         if comparison.operator is Operator.IS_NOT_NULL:
@@ -145,7 +158,10 @@ def _from_a_start(comparison: Comparison) -> bool:
 
 
 def _reads_a_value(comparison: Comparison) -> bool:
-    return comparison.reference.entity != "attribute" and comparison.operator is not Operator.IS_NULL
+    return (
+        comparison.reference.entity not in ("attribute", "dataset")
+        and comparison.operator is not Operator.IS_NULL
+    )
 
 
 def _text_matches(text: str, comparison: Comparison) -> bool:

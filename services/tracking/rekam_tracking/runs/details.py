@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rekam_proto.tracking.v1 import read_pb2, run_pb2
+from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
 from rekam_runtime.postgres import Connection, Row, Statements
 
 _statements = Statements.load("rekam_tracking.runs", "query.sql")
 
 
-async def fetch_runs(connection: Connection, run_ids: Sequence[str]) -> list[run_pb2.Run]:
-    """Those of the runs that exist, in the order asked."""
-    return [_run(row) for row in await connection.fetch(_statements.details, run_ids)]
+async def fetch_runs(
+    connection: Connection, run_ids: Sequence[str], *, model_inputs: bool
+) -> list[run_pb2.Run]:
+    """Those of the runs that exist, in the order asked; model_inputs: with the models they read."""
+    return [_run(row) for row in await connection.fetch(_statements.details, run_ids, model_inputs)]
 
 
 def _run(row: Row) -> run_pb2.Run:
@@ -35,7 +37,49 @@ def _run(row: Row) -> run_pb2.Run:
             row["metric_steps"] or (),
             row["metric_times"] or (),
         ),
+        inputs=_inputs(row["datasets"] or (), row["model_inputs"] or ()),
+        outputs=_outputs(row["output_models"] or (), row["output_steps"] or ()),
     )
+
+
+def _inputs(datasets: Sequence[Row], models: Sequence[str]) -> run_pb2.RunInputs | None:
+    if not datasets and not models:
+        return None
+    return run_pb2.RunInputs(
+        datasets=[_dataset_input(*dataset) for dataset in datasets],
+        models=[run_pb2.ModelInput(model_id=id) for id in models],
+    )
+
+
+def _outputs(models: Sequence[str], steps: Sequence[int]) -> run_pb2.RunOutputs | None:
+    return run_pb2.RunOutputs(models=map(_output, models, steps)) if models else None
+
+
+def _dataset_input(
+    name: str,
+    digest: str,
+    source_type: str,
+    source: str,
+    schema: str,
+    profile: str,
+    tag_keys: Sequence[str],
+    tag_values: Sequence[str],
+) -> dataset_pb2.DatasetInput:
+    return dataset_pb2.DatasetInput(
+        dataset=dataset_pb2.Dataset(
+            name=name,
+            digest=digest,
+            source_type=source_type,
+            source=source,
+            schema=schema,
+            profile=profile,
+        ),
+        tags=map(_tag, tag_keys, tag_values),
+    )
+
+
+def _output(model_id: str, step: int) -> run_pb2.ModelOutput:
+    return run_pb2.ModelOutput(model_id=model_id, step=step)
 
 
 def _param(key: str, value: str) -> read_pb2.Param:

@@ -26,6 +26,15 @@ RUNS = Schema(
             any_key=Field("param", Kind.TEXT, MATCHING | NULLNESS),
         ),
         Entity("tag", ("tags",), any_key=Field("tag", Kind.TEXT, MATCHING | NULLNESS)),
+        # A run may have several; each condition may be met by another.
+        Entity(
+            "dataset",
+            ("datasets",),
+            fields=tuple(
+                Field(name, Kind.TEXT, MATCHING | MEMBERSHIP, sortable=False)
+                for name in ("name", "digest", "context")
+            ),
+        ),
     ),
     default="attribute",
 )

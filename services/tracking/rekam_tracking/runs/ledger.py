@@ -11,11 +11,11 @@ from google.protobuf.message import Message
 from rekam_proto.tracking.v1 import dataset_pb2, run_pb2
 from rekam_runtime.errors import NotFound, Retry
 from rekam_runtime.eventlog.port import EventLog
-from rekam_tracking import events
+from rekam_tracking import events, names
 from rekam_tracking.aggregates import Aggregate, Aggregates, Cause
-from rekam_tracking.runs import command, names
+from rekam_tracking.runs import command
 from rekam_tracking.runs.command import RunState
-from rekam_tracking.runs.experiments import Experiments, Standing
+from rekam_tracking.standings import Experiments, Standing
 
 
 class Runs:

@@ -21,7 +21,7 @@ from rekam_tracking.runs.conditions import (
     value_source,
 )
 from rekam_tracking.search.comparing import HEAD_CHARS, MAX_BIGINT, MIN_BIGINT
-from rekam_tracking.search.keyset import SortColumn
+from rekam_tracking.search.keyset import SortColumn, number_columns, text_columns
 
 # Status sorts by its name; a run without one is last in both directions.
 _STATUS = f"(ARRAY[{', '.join(repr(STATUS_NAMES[number]) for number in sorted(STATUS_NAMES))}])[r.status]"
@@ -102,14 +102,5 @@ def _attribute(term: OrderTerm) -> SortColumn:
 
 def _any_value(alias: str, term: OrderTerm) -> list[SortColumn]:
     """Columns of a later term: its class, then its value."""
-    value = f"{alias}.value"
-    if term.reference.entity == "metric":
-        rank = f"(CASE WHEN {value} IS NULL THEN 2 WHEN {value} = 'NaN' THEN 1 ELSE 0 END)::bigint"
-        return [
-            SortColumn(rank, "bigint"),
-            SortColumn(f"coalesce(nullif({value}, 'NaN'), 0)", "float8", term.descending),
-        ]
-    return [
-        SortColumn(f"(CASE WHEN {value} IS NULL THEN 1 ELSE 0 END)::bigint", "bigint"),
-        SortColumn(f"coalesce({value}, '')", "text", term.descending),
-    ]
+    columns = number_columns if term.reference.entity == "metric" else text_columns
+    return columns(f"{alias}.value", term.descending)

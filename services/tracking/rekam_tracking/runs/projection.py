@@ -1,4 +1,4 @@
-"""Runs, params and tags: events to rows, many at a time."""
+"""Runs, params, tags, models as inputs and outputs: events to rows, many at a time."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class _Changes:
     params: dict[tuple[UUID, str], str] = field(default_factory=dict)
     # None: deleted.
     tags: dict[tuple[UUID, str], str | None] = field(default_factory=dict)
+    model_inputs: set[tuple[UUID, str]] = field(default_factory=set)
+    model_outputs: dict[tuple[UUID, str], int] = field(default_factory=dict)
 
     def of(self, run_id: str) -> _Change:
         return self.changed.setdefault(UUID(run_id), _Change())
@@ -70,6 +72,13 @@ async def apply(connection: Connection, events: Iterable[Message]) -> None:
             case run_pb2.TagsDeleted():
                 run_id = UUID(event.run_id)
                 changes.tags.update(((run_id, key), None) for key in event.keys)
+            case run_pb2.InputsLogged():
+                run_id = UUID(event.run_id)
+                changes.model_inputs.update((run_id, model.model_id) for model in event.models)
+            case run_pb2.OutputsLogged():
+                run_id = UUID(event.run_id)
+                for model in event.models:
+                    changes.model_outputs.setdefault((run_id, model.model_id), model.step)
             case experiment_pb2.ExperimentDeleted():
                 await _write(connection, changes)
                 changes = _Changes()
@@ -132,6 +141,17 @@ async def _write(connection: Connection, changes: _Changes) -> None:
             list(changes.params.values()),
         )
     await _write_tags(connection, changes.tags)
+    if changes.model_inputs:
+        await connection.execute(
+            _statements.log_model_inputs, *map(list, zip(*changes.model_inputs, strict=True))
+        )
+    if outputs := changes.model_outputs:
+        await connection.execute(
+            _statements.log_model_outputs,
+            [run_id for run_id, _ in outputs],
+            [model_id for _, model_id in outputs],
+            list(outputs.values()),
+        )
 
 
 async def _write_tags(connection: Connection, tags: dict[tuple[UUID, str], str | None]) -> None:

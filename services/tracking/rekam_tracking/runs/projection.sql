@@ -35,3 +35,13 @@ ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value;
 -- name: delete_tags
 DELETE FROM tags USING unnest($1::uuid[], $2::text[]) AS tag (run_id, key)
 WHERE tags.run_id = tag.run_id AND tags.key = tag.key;
+
+-- name: log_model_inputs
+INSERT INTO model_inputs (run_id, model_id)
+SELECT run_id, model_id FROM unnest($1::uuid[], $2::text[]) AS model (run_id, model_id)
+ON CONFLICT (run_id, model_id) DO NOTHING;
+
+-- name: log_model_outputs
+INSERT INTO model_outputs (run_id, model_id, step)
+SELECT run_id, model_id, step FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS model (run_id, model_id, step)
+ON CONFLICT (run_id, model_id) DO NOTHING;

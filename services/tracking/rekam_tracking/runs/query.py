@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from rekam_proto.tracking.v1 import read_pb2, run_pb2
 from rekam_runtime.errors import DeadlineExceeded, Invalid
@@ -14,7 +13,7 @@ from rekam_tracking.runs.details import fetch_runs
 from rekam_tracking.runs.fields import RUNS
 from rekam_tracking.runs.ordering import phases
 from rekam_tracking.runs.statement import Scope, page_statement
-from rekam_tracking.search.comparing import MAX_BIGINT
+from rekam_tracking.search.experiments import experiment_ids
 from rekam_tracking.search.keyset import PageToken, decode_token, digest, page_size, row_key
 from rekam_tracking.search.merging import merge_equalities
 
@@ -34,8 +33,8 @@ LIFECYCLES: dict[int, list[int]] = {
 
 
 async def get_run(connection: Connection, run_id: str) -> run_pb2.Run | None:
-    """The run, deleted or not, with params, tags and latest metrics."""
-    runs = await fetch_runs(connection, [run_id])
+    """The run, deleted or not, with all that it has."""
+    runs = await fetch_runs(connection, [run_id], model_inputs=True)
     return runs[0] if runs else None
 
 
@@ -61,9 +60,9 @@ async def _search(connection: Connection, request: run_pb2.SearchRunsRequest) ->
     order = parse_order_by(request.order_by, RUNS)
     tree = parse_filter(request.filter, RUNS)
     scope = Scope(
-        experiment_ids=_experiment_ids(request.experiment_ids),
+        experiment_ids=experiment_ids(request.experiment_ids),
         lifecycles=_lifecycles(request.view),
-        filter=None if tree is None else merge_equalities(positive_form(tree)),
+        filter=None if tree is None else merge_equalities(positive_form(tree), many={"dataset"}),
         order=order,
     )
     steps = phases(order)
@@ -94,7 +93,8 @@ async def _search(connection: Connection, request: run_pb2.SearchRunsRequest) ->
         filled = 0
         while filled < len(page) and response.ByteSize() < _MAX_PAGE_BYTES:
             rows = page[filled : filled + _RUNS_AT_A_TIME]
-            response.runs.extend(await fetch_runs(connection, [row["run_id"].hex for _, row in rows]))
+            ids = [row["run_id"].hex for _, row in rows]
+            response.runs.extend(await fetch_runs(connection, ids, model_inputs=False))
             filled += len(rows)
     if filled < len(found):
         phase, last = page[filled - 1]
@@ -103,20 +103,6 @@ async def _search(connection: Connection, request: run_pb2.SearchRunsRequest) ->
             query
         )
     return response
-
-
-def _experiment_ids(values: Sequence[str]) -> list[int]:
-    ids: dict[int, None] = {}
-    for index, value in enumerate(values):
-        if not (value.isascii() and value.isdigit()):
-            raise Invalid(
-                f"Invalid experiment ID '{value[:80]}'. Experiment ID must be a valid integer.",
-                field=f"experiment_ids[{index}]",
-            )
-        # Longer ones name no experiment.
-        if len(value) < 20 and int(value) <= MAX_BIGINT:
-            ids[int(value)] = None
-    return list(ids)
 
 
 def _lifecycles(view: int) -> list[int]:

@@ -1,10 +1,12 @@
 -- name: details
 -- Runs in the order asked, each with everything it has: one row per run, so that a page is
 -- one round trip. The latest value of a metric is the greatest of its settled row and of the
--- rows still being written, by step, then time, then value (NaN as 0).
+-- rows still being written, by step, then time, then value (NaN as 0). $2: with the models that
+-- are inputs.
 SELECT r.run_id, r.experiment_id, r.name, r.user_name, r.status, r.start_ms, r.end_ms, r.lifecycle,
        r.artifact_uri, p.param_keys, p.param_values, t.tag_keys, t.tag_values,
-       m.metric_keys, m.metric_values, m.metric_steps, m.metric_times
+       m.metric_keys, m.metric_values, m.metric_steps, m.metric_times,
+       d.datasets, i.model_inputs, o.output_models, o.output_steps
 FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (run_id, position)
 JOIN runs r USING (run_id)
 CROSS JOIN LATERAL (
@@ -30,4 +32,20 @@ CROSS JOIN LATERAL (
         ORDER BY key_id, step DESC, time_us DESC, metric_rank(value) DESC, value
     ) latest JOIN metric_keys USING (key_id)
 ) m
+CROSS JOIN LATERAL (
+    SELECT array_agg(
+               ROW(name, digest, source_type, source, schema, profile, tag_keys, tag_values) ORDER BY name, digest
+           ) AS datasets
+    FROM dataset_inputs JOIN datasets USING (experiment_id, name, digest)
+    WHERE dataset_inputs.run_id = r.run_id
+) d
+CROSS JOIN LATERAL (
+    SELECT array_agg(model_id ORDER BY model_id) AS model_inputs
+    FROM model_inputs WHERE model_inputs.run_id = r.run_id AND $2
+) i
+CROSS JOIN LATERAL (
+    SELECT array_agg(model_id ORDER BY step, model_id) AS output_models,
+           array_agg(step ORDER BY step, model_id) AS output_steps
+    FROM model_outputs WHERE model_outputs.run_id = r.run_id
+) o
 ORDER BY asked.position

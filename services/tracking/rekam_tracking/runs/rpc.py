@@ -9,8 +9,8 @@ from rekam_tracking.reads import Reads
 from rekam_tracking.requests import Context, cause_of, cause_with_origin
 from rekam_tracking.runs import query
 from rekam_tracking.runs.command import RunState
-from rekam_tracking.runs.experiments import Standing
 from rekam_tracking.runs.ledger import Runs
+from rekam_tracking.standings import Standing
 
 
 class RunServicer(run_pb2_grpc.RunServiceServicer):

@@ -22,6 +22,12 @@ EXISTS (SELECT FROM {source} WHERE {found} AND {condition})
 -- name: probe
 coalesce((SELECT {condition} FROM {source} WHERE {found}), false)
 
+-- name: probe_any
+coalesce((SELECT bool_or({condition}) FROM {source} WHERE {found}), false)
+
+-- name: input
+v.run_id = r.run_id AND v.experiment_id = r.experiment_id
+
 -- name: missing
 NOT EXISTS (SELECT FROM {source} WHERE {found})
 

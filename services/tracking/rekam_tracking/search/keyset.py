@@ -37,6 +37,23 @@ class SortColumn:
         return "DESC" if self.descending else "ASC"
 
 
+def number_columns(expression: str, descending: bool) -> list[SortColumn]:
+    """Of a float8 that may be missing: values, then NaN, then missing, in both directions."""
+    rank = f"(CASE WHEN {expression} IS NULL THEN 2 WHEN {expression} = 'NaN' THEN 1 ELSE 0 END)::bigint"
+    return [
+        SortColumn(rank, "bigint"),
+        SortColumn(f"coalesce(nullif({expression}, 'NaN'), 0)", "float8", descending),
+    ]
+
+
+def text_columns(expression: str, descending: bool) -> list[SortColumn]:
+    """Of a text that may be missing: values, then missing, in both directions."""
+    return [
+        SortColumn(f"(CASE WHEN {expression} IS NULL THEN 1 ELSE 0 END)::bigint", "bigint"),
+        SortColumn(f"coalesce({expression}, '')", "text", descending),
+    ]
+
+
 def after(parameters: Parameters, columns: Sequence[SortColumn], keys: Sequence[Key]) -> str:
     """True for rows behind the one with these keys."""
     places = [parameters.add(column.sql_type, key) for column, key in zip(columns, keys, strict=True)]
@@ -104,13 +121,13 @@ def digest(*parts: object) -> bytes:
     return hashlib.sha256(repr(parts).encode()).digest()[:12]
 
 
-def page_size(requested: int) -> int:
+def page_size(requested: int, *, default: int = DEFAULT_PAGE_SIZE) -> int:
     if not 0 <= requested <= MAX_PAGE_SIZE:
         raise Invalid(
-            f"page_size is 1 to {MAX_PAGE_SIZE:,}, or 0 for {DEFAULT_PAGE_SIZE:,}; got {requested}",
+            f"page_size is 1 to {MAX_PAGE_SIZE:,}, or 0 for {default:,}; got {requested}",
             field="page_size",
         )
-    return requested or DEFAULT_PAGE_SIZE
+    return requested or default
 
 
 def row_key(value: object) -> Key:

@@ -1,4 +1,4 @@
-"""Names for runs that were given none: adjective-animal-number."""
+"""Names for runs and models that were given none: adjective-animal-number."""
 
 from __future__ import annotations
 
