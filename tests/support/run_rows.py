@@ -11,12 +11,14 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from rekam_proto.tracking.v1 import read_pb2, run_pb2
 from rekam_runtime.filtering import And, Comparison, Filter, Not, Operator, Or, OrderTerm, Reference
 from rekam_runtime.postgres import Connection, connect_pool, migrate
 
 Cell = str | int | float | None
+RowT = TypeVar("RowT")
 
 
 @dataclass
@@ -198,18 +200,18 @@ def expected(
     ]
     found.sort(key=lambda run: run.run_id)
     if all(term.reference.key != "start_time" for term in order):
-        _sort(found, [run.start_ms for run in found], descending=True)
+        sort_by_cells(found, [run.start_ms for run in found], descending=True)
     for term in reversed(order):
-        _sort(found, [run.cell(term.reference) for run in found], term.descending)
+        sort_by_cells(found, [run.cell(term.reference) for run in found], term.descending)
     return [run.run_id for run in found]
 
 
-def _sort(runs: list[RunRow], cells: list[Cell], descending: bool) -> None:
+def sort_by_cells(rows: list[RowT], cells: list[Cell], descending: bool) -> None:
     """Values, then NaN, then missing; equal ones stay as they stand."""
     values = sorted({cell for cell in cells if cell is not None and cell == cell}, key=_comparable)
     rank = {value: len(values) - index if descending else index for index, value in enumerate(values)}
     ranks = [(2, 0) if cell is None else (1, 0) if cell != cell else (0, rank[cell]) for cell in cells]
-    runs[:] = [run for _, run in sorted(zip(ranks, runs, strict=True), key=lambda pair: pair[0])]
+    rows[:] = [row for _, row in sorted(zip(ranks, rows, strict=True), key=lambda pair: pair[0])]
 
 
 def _comparable(cell: Cell) -> float | bytes:
@@ -229,24 +231,24 @@ def _holds(run: RunRow, tree: Filter, *, negated: bool = False) -> bool | None:
         case Comparison(reference, operator, value) if reference.entity == "dataset":
             # NOT is of the condition, which any dataset may meet, and not of "any".
             asked = operator.negated if negated else operator
-            met = any(_compare(cell, asked, value) for cell in run.dataset_cells(reference.key))
+            met = any(compare(cell, asked, value) for cell in run.dataset_cells(reference.key))
             return met != negated
         case Comparison(reference, operator, value):
-            return _compare(run.cell(reference), operator, value)
+            return compare(run.cell(reference), operator, value)
 
 
 def _any_of(values: Sequence[bool | None], *, decisive: bool) -> bool | None:
     return decisive if decisive in values else None if None in values else not decisive
 
 
-def _compare(cell: Cell, operator: Operator, value: object) -> bool | None:
+def compare(cell: Cell, operator: Operator, value: object) -> bool | None:
     if operator in (Operator.IS_NULL, Operator.IS_NOT_NULL):
         return (cell is None) == (operator is Operator.IS_NULL)
     if cell is None:
         return None
     if isinstance(cell, str):
         if operator in (Operator.NOT_LIKE, Operator.NOT_ILIKE):
-            held = _compare(cell, operator.negated, value)
+            held = compare(cell, operator.negated, value)
             return None if held is None else not held
         if operator in (Operator.IN, Operator.NOT_IN):
             return (cell in value) == (operator is Operator.IN)  # type: ignore[operator]

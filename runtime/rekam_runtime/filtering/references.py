@@ -12,6 +12,8 @@ from rekam_runtime.filtering.tree import Reference
 def read_key(text: str, schema: Schema, *, field: str) -> Reference:
     """What may be sorted by, of a text that is nothing but its key, which needs no quotes."""
     source = Source(text, field)
+    if (nul := text.find("\0")) >= 0:
+        raise source.fault(f"{source.invalid}: a NUL character", nul)
     prefix, dot, key = text.partition(".")
     entity = schema.by_prefix.get(prefix) if dot else schema.by_prefix[schema.default]
     if entity is None:

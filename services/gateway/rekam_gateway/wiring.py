@@ -16,7 +16,14 @@ from rekam_gateway.ingest.tracking import TrackingClient
 from rekam_gateway.settings import Settings
 from rekam_proto.local.v1 import local_pb2
 from rekam_proto.log.v1 import archive_pb2, log_pb2
-from rekam_proto.tracking.v1 import dataset_pb2, experiment_pb2, metric_pb2, run_pb2, text_pb2
+from rekam_proto.tracking.v1 import (
+    dataset_pb2,
+    experiment_pb2,
+    logged_model_pb2,
+    metric_pb2,
+    run_pb2,
+    text_pb2,
+)
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.presence import GATEWAYS, announce
 from rekam_runtime.eventlog.shards import points_streams, points_subject
@@ -54,7 +61,7 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
         publishers += [ShardPublisher(log, points_subject(shard)) for shard in range(settings.points_shards)]
         ingest = IngestService(TrackingClient(tracking), publishers)
         services = [Service(SERVICE, lambda server: server.add_generic_rpc_handlers((ingest.handler(),)))]
-        for file in (experiment_pb2, run_pb2, dataset_pb2, metric_pb2, text_pb2):
+        for file in (experiment_pb2, run_pb2, dataset_pb2, logged_model_pb2, metric_pb2, text_pb2):
             services += _forwarded(file.DESCRIPTOR, tracking)
         services.append(_addressed(log_pb2.DESCRIPTOR.services_by_name["LogService"], {"tracking": tracking}))
         if archive is not None:

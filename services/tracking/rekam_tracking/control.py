@@ -10,6 +10,7 @@ from rekam_runtime.projection.part import Part, Write
 from rekam_tracking.datasets import projection as datasets
 from rekam_tracking.events import decode
 from rekam_tracking.experiments import projection as experiments
+from rekam_tracking.logged_models import projection as logged_models
 from rekam_tracking.runs import projection as runs
 
 
@@ -23,6 +24,7 @@ def prepare(records: Sequence[Record]) -> Write:
         await experiments.apply(connection, events)
         await runs.apply(connection, events)
         await datasets.apply(connection, events)
+        await logged_models.apply(connection, events)
         return 0
 
     return write

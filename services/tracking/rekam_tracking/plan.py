@@ -10,6 +10,7 @@ from rekam_runtime.rebuild.comparing import by_statement
 from rekam_tracking import control, events
 from rekam_tracking.datasets import comparing as datasets
 from rekam_tracking.experiments import comparing as experiments
+from rekam_tracking.logged_models import comparing as logged_models
 from rekam_tracking.metrics import comparing as metrics
 from rekam_tracking.metrics.settling import settle
 from rekam_tracking.points import PointsProjection
@@ -37,6 +38,7 @@ def plan(points_shards: int) -> Plan:
             *experiments.COMPARISONS,
             *runs.COMPARISONS,
             *datasets.COMPARISONS,
+            *logged_models.COMPARISONS,
             by_statement("writers", _statements.writers),
             *texts.COMPARISONS,
             *metrics.COMPARISONS,

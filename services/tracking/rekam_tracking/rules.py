@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from rekam_proto.event.v1 import envelope_pb2
-from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
+from rekam_proto.tracking.v1 import dataset_pb2, logged_model_pb2, read_pb2, run_pb2
 from rekam_runtime import names
 from rekam_runtime.errors import Invalid
 
@@ -27,12 +27,15 @@ MAX_SOURCE = 65_535
 MAX_INPUT_TAG_KEY = 255
 MAX_INPUT_TAG_VALUE = 500
 MAX_MODEL_REFERENCE = 36
+MAX_MODEL_NAME = 500
 MAX_ITEMS = 1_000
 # One request becomes one event, and the log takes events of up to 1 MiB.
 MAX_REQUEST_BYTES = 1_000_000
 
 RUN_NAME_TAG = "mlflow.runName"
 
+_MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
+_NOT_IN_MODEL_NAMES = re.compile(r"[/:.%\"']")
 _EXPERIMENT_ID = re.compile(r"[0-9]{1,18}")
 
 
@@ -121,10 +124,53 @@ def dataset_inputs(values: Iterable[dataset_pb2.DatasetInput], field: str = "dat
             text(tag.value, MAX_INPUT_TAG_VALUE, f"{of_tag}.value", "a value of an input's tag")
 
 
+def dataset_reference(value: logged_model_pb2.DatasetReference, field: str) -> None:
+    some_text(value.name, MAX_DATASET_NAME, f"{field}.name", "a dataset's name")
+    text(value.digest, MAX_DATASET_DIGEST, f"{field}.digest", "a dataset's digest")
+
+
 def model_references(values: Iterable[str], field: str = "models") -> None:
     """Ids of models that a run names; they need not exist."""
     for index, value in enumerate(values):
         some_text(value, MAX_MODEL_REFERENCE, f"{field}[{index}].model_id", "a model's id")
+
+
+def model_id(value: str, field: str = "model_id") -> None:
+    if not _MODEL_ID.fullmatch(value):
+        raise Invalid(f"a model's id is 'm-' and 32 lower-case hex digits, got {value[:80]!r}", field=field)
+
+
+def model_name(value: str, field: str = "name") -> None:
+    """Empty: one is generated."""
+    text(value, MAX_MODEL_NAME, field, "a model's name")
+    if _NOT_IN_MODEL_NAMES.search(value):
+        raise Invalid(
+            f"Invalid model name ({value!r}) provided. Model name must be a non-empty string and cannot "
+            "contain the following characters: ('/', ':', '.', '%', '\"', \"'\")",
+            field=field,
+        )
+
+
+def model_status(value: logged_model_pb2.LoggedModelStatus, field: str = "status") -> None:
+    unset = logged_model_pb2.LOGGED_MODEL_STATUS_UNSPECIFIED
+    if value not in logged_model_pb2.LoggedModelStatus.values() or value == unset:
+        known = ", ".join(logged_model_pb2.LoggedModelStatus.keys()[1:])
+        raise Invalid(f"{value} is no status of a model; there are {known}", field=field)
+
+
+def model_metrics(values: Iterable[logged_model_pb2.LoggedModelMetric], field: str = "metrics") -> None:
+    for index, value in enumerate(values):
+        within = f"{field}[{index}]"
+        key(value.key, f"{within}.key")
+        if value.time_us < 0:
+            raise Invalid(
+                f"a time is microseconds since the Unix epoch, not negative; got {value.time_us}",
+                field=f"{within}.time_us",
+            )
+        text(value.dataset_name, MAX_DATASET_NAME, f"{within}.dataset_name", "a dataset's name")
+        text(value.dataset_digest, MAX_DATASET_DIGEST, f"{within}.dataset_digest", "a dataset's digest")
+        if value.run_id:
+            run_id(value.run_id, f"{within}.run_id")
 
 
 def run_id(value: str, field: str = "run_id") -> None:

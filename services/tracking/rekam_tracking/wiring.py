@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from rekam_proto.log.v1 import log_pb2_grpc
-from rekam_proto.tracking.v1 import dataset_pb2_grpc, experiment_pb2_grpc, run_pb2_grpc
+from rekam_proto.tracking.v1 import dataset_pb2_grpc, experiment_pb2_grpc, logged_model_pb2_grpc, run_pb2_grpc
 from rekam_runtime.archive import ArchivedLog
 from rekam_runtime.blobs.s3 import S3Store
 from rekam_runtime.eventlog.jetstream import JetStreamLog
@@ -28,6 +28,8 @@ from rekam_tracking.datasets.rpc import DatasetServicer
 from rekam_tracking.experiments.catalog import Experiments
 from rekam_tracking.experiments.rpc import ExperimentServicer
 from rekam_tracking.liveness.watcher import Watcher
+from rekam_tracking.logged_models.ledger import LoggedModels
+from rekam_tracking.logged_models.rpc import LoggedModelServicer
 from rekam_tracking.metrics import upkeep
 from rekam_tracking.metrics.rpc import SERVICE as METRIC_SERVICE
 from rekam_tracking.metrics.rpc import MetricServicer
@@ -73,6 +75,7 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
         reads = Reads(pool, fresh, points_shards=settings.points_shards, deadline_s=settings.read_deadline_s)
         experiments = Experiments(log, settings.artifact_root)
         runs = Runs(log, experiments, max_weight=settings.kept_runs_mb * _MB)
+        models = LoggedModels(log, experiments)
         quarantined = Quarantined(pool, lambda: parts(settings.points_shards))
         await experiments.start()
 
@@ -81,6 +84,7 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
 
         async def reset() -> None:
             runs.forget()
+            models.forget()
             await experiments.reset()
 
         yield Role(
@@ -103,6 +107,12 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
                     "rekam_proto.tracking.v1.DatasetService",
                     lambda server: dataset_pb2_grpc.add_DatasetServiceServicer_to_server(
                         DatasetServicer(reads), server
+                    ),
+                ),
+                Service(
+                    "rekam_proto.tracking.v1.LoggedModelService",
+                    lambda server: logged_model_pb2_grpc.add_LoggedModelServiceServicer_to_server(
+                        LoggedModelServicer(models, reads), server
                     ),
                 ),
                 Service(

@@ -160,6 +160,21 @@ async def test_the_story_becomes_the_rows_that_it_always_became(log: EventLog, p
     ]
     assert await rows(pool, "SELECT * FROM model_inputs") == [(RUN, "m-00112233445566778899aabbccddeeff")]
     assert await rows(pool, "SELECT * FROM model_outputs") == [(RUN, f"m-{RUN.hex}", -7)]
+    model = f"m-{RUN.hex}"
+    uri = f"mlflow-artifacts:/12/models/{model}/artifacts"
+    assert await rows(pool, "SELECT * FROM logged_models") == [
+        (model, 12, "forest", 2, 1, 1700000010123, 1700000012123, uri, "regressor", RUN.hex)
+    ]
+    assert await rows(pool, "SELECT key, value FROM logged_model_params ORDER BY 1") == [
+        ("max_depth", "5"),
+        ("n_estimators", "100"),
+    ]
+    assert await rows(pool, "SELECT key FROM logged_model_tags") == [("mlflow.modelVersions",)]
+    columns = "key, value::text, step, time_us, dataset_name, dataset_digest, run_id"
+    assert await rows(pool, f"SELECT {columns} FROM logged_model_metrics ORDER BY key") == [
+        ("loss", "NaN", 0, 0, "", "", RUN.hex),
+        ("val/r2 score", "0.875", -7, 1700000011000001, "house prices", "3f2a9c0d", RUN.hex),
+    ]
     metrics = MetricStore(pool)
     places = ((1_700_000_000_000_001, -1), (1_700_000_000_000_002, 2**62))
     for key, values in {"loss": (0.5, math.inf), "val/r2 score": (-math.inf, -0.0)}.items():

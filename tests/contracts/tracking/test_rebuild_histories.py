@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.message import Message
 
 from rekam_proto.ingest.v1 import ingest_pb2, points_pb2, views_pb2
-from rekam_proto.tracking.v1 import dataset_pb2, experiment_pb2, run_pb2
+from rekam_proto.tracking.v1 import dataset_pb2, experiment_pb2, logged_model_pb2, run_pb2
 from rekam_proto.tracking.v1.read_pb2 import Param, Tag
 from rekam_runtime.eventlog.envelope import draft, type_name, wrap
 from rekam_runtime.eventlog.memory import MemoryLog
@@ -33,6 +33,7 @@ from tests.support.metrics import Row, SentFrame, stored
 SHARDS = 2
 KEY_SETS = [("loss",), ("loss", "acc"), ("acc", "loss", "lr"), tuple(f"layer{n}" for n in range(7))]
 STATUSES = [run_pb2.RUN_STATUS_RUNNING, run_pb2.RUN_STATUS_FINISHED, run_pb2.RUN_STATUS_FAILED]
+PENDING = logged_model_pb2.LOGGED_MODEL_STATUS_PENDING
 VALUES = [0.0, -0.0, 1.5, -2.25, float("nan"), float("inf"), 1e300]
 
 
@@ -69,8 +70,8 @@ class History:
 
     async def _control(self) -> None:
         choose = self.random
-        kinds = [self._experiment, self._run, *([self._change] if self.runs else [])]
-        event = choose.choices(kinds, [1, 2, 8][: len(kinds)])[0]()
+        kinds = [self._experiment, self._run, self._model, *([self._change] if self.runs else [])]
+        event = choose.choices(kinds, [1, 2, 3, 8][: len(kinds)])[0]()
         subject = f"rekam.tracking.run.{uuid.uuid4().hex}"
         if choose.random() < 0.03:
             await self.log.append(Draft(subject, choose.randbytes(9), uuid.uuid4().hex))
@@ -128,6 +129,33 @@ class History:
                         run_pb2.ModelOutput(model_id=f"m{choose.randint(1, 3)}", step=choose.randint(1, 9))
                     ],
                 ),
+            ]
+        )
+
+    def _model(self) -> Message:
+        choose, model_id = self.random, f"m-{self.random.randint(1, 4)}"
+        status = choose.choice([logged_model_pb2.LOGGED_MODEL_STATUS_READY, *[PENDING] * 2])
+        metrics = [
+            logged_model_pb2.LoggedModelMetric(
+                key="acc", value=choose.choice(VALUES), time_us=choose.randint(1, 2), dataset_name="d"
+            )
+            for _ in range(2)
+        ]
+        params = [Param(key=self._tag().key, value=str(choose.randint(1, 9)))]
+        tags = [self._tag(), self._tag()]
+        return choose.choice(
+            [
+                logged_model_pb2.LoggedModelCreated(
+                    model_id=model_id, experiment_id="1", name="n", tags=tags, params=params
+                ),
+                logged_model_pb2.LoggedModelFinalized(
+                    model_id=model_id, status=status, updated_ms=choose.randint(1, 99)
+                ),
+                logged_model_pb2.LoggedModelDeleted(model_id=model_id, updated_ms=choose.randint(1, 99)),
+                logged_model_pb2.LoggedModelTagsSet(model_id=model_id, tags=tags),
+                logged_model_pb2.LoggedModelTagsDeleted(model_id=model_id, keys=[self._tag().key]),
+                logged_model_pb2.LoggedModelParamsLogged(model_id=model_id, params=params),
+                logged_model_pb2.LoggedModelMetricsLogged(model_id=model_id, metrics=metrics),
             ]
         )
 

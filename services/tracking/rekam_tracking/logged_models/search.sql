@@ -1,0 +1,54 @@
+-- Fragments of a search for logged models, put together by conditions.py, ordering.py and query.py.
+-- What braces hold are placeholders ($n) and other fragments of this file, never text of a user.
+
+-- name: matches
+coalesce((SELECT {condition} FROM {table} v WHERE v.model_id = m.model_id AND v.key = {key}), false)
+
+-- name: missing
+NOT EXISTS (SELECT FROM {table} v WHERE v.model_id = m.model_id AND v.key = {key})
+
+-- name: metric_matches
+EXISTS (
+    SELECT FROM logged_model_metrics v
+    WHERE v.model_id = m.model_id AND v.key = {key} AND ({condition}) AND ({datasets})
+)
+
+-- name: has_metric
+EXISTS (SELECT FROM logged_model_metrics v WHERE v.model_id = m.model_id AND ({datasets}))
+
+-- name: ordering_value
+LEFT JOIN LATERAL (
+    SELECT v.value FROM logged_model_metrics v
+    WHERE v.model_id = m.model_id AND v.key = {key} AND ({datasets})
+    ORDER BY v.time_us DESC, v.step DESC, metric_rank(v.value) DESC, v.value
+    LIMIT 1
+) {alias} ON true
+
+-- name: page
+SELECT m.model_id, {columns}
+FROM logged_models m {joins}
+WHERE {conditions}
+ORDER BY {order}
+LIMIT {limit}
+
+-- name: details
+-- Models in the order asked, each with everything it has.
+SELECT m.*, p.param_keys, p.param_values, t.tag_keys, t.tag_values, v.metrics
+FROM unnest($1::text[]) WITH ORDINALITY AS asked (model_id, position)
+JOIN logged_models m USING (model_id)
+CROSS JOIN LATERAL (
+    SELECT array_agg(key ORDER BY key) AS param_keys, array_agg(value ORDER BY key) AS param_values
+    FROM logged_model_params WHERE logged_model_params.model_id = m.model_id
+) p
+CROSS JOIN LATERAL (
+    SELECT array_agg(key ORDER BY key) AS tag_keys, array_agg(value ORDER BY key) AS tag_values
+    FROM logged_model_tags WHERE logged_model_tags.model_id = m.model_id
+) t
+CROSS JOIN LATERAL (
+    SELECT array_agg(
+               ROW(key, value, step, time_us, dataset_name, dataset_digest, run_id)
+               ORDER BY key, time_us, step, metric_rank(value), value, run_id, dataset_name, dataset_digest
+           ) AS metrics
+    FROM logged_model_metrics WHERE logged_model_metrics.model_id = m.model_id
+) v
+ORDER BY asked.position
