@@ -18,7 +18,10 @@ def read_key(text: str, schema: Schema, *, field: str) -> Reference:
     entity = schema.by_prefix.get(prefix) if dot else schema.by_prefix[schema.default]
     if entity is None:
         raise source.fault(f"Invalid entity type '{prefix}'. Valid values are {_prefixes(schema)}", 0)
-    return _reference(source, entity, key if dot else text, len(prefix) + 1 if dot else 0, 0, sorting=True)[0]
+    if not dot:
+        prefix, key = schema.default, text
+    reference, _ = _reference(source, entity, prefix, key, len(text) - len(key), 0, sorting=True)
+    return reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def read_reference(
         raise source.fault(
             f"Invalid entity type '{prefix}'. Valid values are {_prefixes(schema)}", first.position
         )
-    reference, field = _reference(source, entity, key, key_at, first.position, sorting=sorting)
+    reference, field = _reference(source, entity, prefix, key, key_at, first.position, sorting=sorting)
     return FoundReference(reference, entity, field, index)
 
 
@@ -63,10 +66,10 @@ def _prefixes(schema: Schema) -> list[str]:
 
 
 def _reference(
-    source: Source, entity: Entity, key: str, key_at: int, position: int, *, sorting: bool
+    source: Source, entity: Entity, prefix: str, key: str, key_at: int, position: int, *, sorting: bool
 ) -> tuple[Reference, Field]:
     if not key:
-        raise source.fault(f"{source.invalid}: a key is missing after '{entity.name}.'", key_at)
+        raise source.fault(f"{source.invalid}: a key is missing after '{prefix}.'", key_at)
     field = entity.by_name.get(key, entity.any_key)
     if field is None or not (field.sortable if sorting else field.operators):
         valid = [known.name for known in entity.fields if (known.sortable if sorting else known.operators)]

@@ -58,6 +58,7 @@ class History:
     log: MemoryLog
     runs: list[str] = field(default_factory=list)
     experiments: int = 0
+    models: int = 0
     sequences: dict[tuple[str, str], int] = field(default_factory=dict)
     announced: set[int] = field(default_factory=set)
 
@@ -133,7 +134,17 @@ class History:
         )
 
     def _model(self) -> Message:
-        choose, model_id = self.random, f"m-{self.random.randint(1, 4)}"
+        choose = self.random
+        tags, params = (
+            [self._tag(), self._tag()],
+            [Param(key=self._tag().key, value=str(choose.randint(1, 9)))],
+        )
+        if not self.models or choose.random() < 0.2:
+            self.models += 1
+            return logged_model_pb2.LoggedModelCreated(
+                model_id=f"m-{self.models}", experiment_id="1", name="n", tags=tags, params=params
+            )
+        model_id = f"m-{choose.randint(1, self.models)}"
         status = choose.choice([logged_model_pb2.LOGGED_MODEL_STATUS_READY, *[PENDING] * 2])
         metrics = [
             logged_model_pb2.LoggedModelMetric(
@@ -141,13 +152,8 @@ class History:
             )
             for _ in range(2)
         ]
-        params = [Param(key=self._tag().key, value=str(choose.randint(1, 9)))]
-        tags = [self._tag(), self._tag()]
         return choose.choice(
             [
-                logged_model_pb2.LoggedModelCreated(
-                    model_id=model_id, experiment_id="1", name="n", tags=tags, params=params
-                ),
                 logged_model_pb2.LoggedModelFinalized(
                     model_id=model_id, status=status, updated_ms=choose.randint(1, 99)
                 ),
