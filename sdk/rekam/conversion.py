@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from rekam.data import input_from
 from rekam.entities import (
     Buckets,
     Experiment,
@@ -14,10 +15,13 @@ from rekam.entities import (
     LifecycleStage,
     Line,
     Metric,
+    ModelOutput,
     RankSummary,
     Run,
     RunData,
     RunInfo,
+    RunInputs,
+    RunOutputs,
     TextSummary,
     ViewType,
     WriterCompleteness,
@@ -101,6 +105,11 @@ def run_from(message: run_pb2.Run) -> Run:
             tags={tag.key: tag.value for tag in message.tags},
             latest=latest,
         ),
+        RunInputs(
+            tuple(map(input_from, message.inputs.datasets)),
+            tuple(model.model_id for model in message.inputs.models),
+        ),
+        RunOutputs(tuple(ModelOutput(model.model_id, model.step) for model in message.outputs.models)),
     )
 
 

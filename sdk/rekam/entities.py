@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from rekam.data import DatasetInput
+
 if TYPE_CHECKING:
     from array import array
 
@@ -94,11 +96,36 @@ class RunData:
 
 
 @dataclass(frozen=True, slots=True)
+class RunInputs:
+    """What a run read. model_inputs: ids of logged models, which the answers of a search leave out."""
+
+    dataset_inputs: tuple[DatasetInput, ...] = ()
+    model_inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutput:
+    """A logged model that a run made, and at which step."""
+
+    model_id: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutputs:
+    """What a run made."""
+
+    model_outputs: tuple[ModelOutput, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A run as the server has it."""
 
     info: RunInfo
     data: RunData
+    inputs: RunInputs = RunInputs()
+    outputs: RunOutputs = RunOutputs()
 
 
 @dataclass(frozen=True, slots=True)

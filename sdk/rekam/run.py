@@ -10,12 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rekam.conversion import status_of
+from rekam.data import DatasetInput, input_message
 from rekam.entities import RunData, RunInfo, RunStatus
 from rekam.errors import FailedPrecondition, Invalid, RefusedRecords, SpoolError
 from rekam.keys import check_key
 from rekam.recorder import Recorder
 from rekam.recording.writer import RunWriter, int_step
-from rekam_proto.tracking.v1 import read_pb2
+from rekam_proto.tracking.v1 import read_pb2, run_pb2
 
 if TYPE_CHECKING:
     from rekam.capture.capture import Capture
@@ -120,6 +121,13 @@ class ActiveRun:
         self._writer.delete_tags([check_key(key, "tag") for key in keys])
         for key in keys:
             self._tags.pop(key, None)
+
+    def log_inputs(self, datasets: Sequence[DatasetInput] = (), model_ids: Sequence[str] = ()) -> None:
+        """Log datasets and models that the run reads; one that it has already adds nothing."""
+        if datasets or model_ids:
+            self._writer.log_inputs(
+                list(map(input_message, datasets)), [run_pb2.ModelInput(model_id=id) for id in model_ids]
+            )
 
     def log_lines(self, stream: str, times_us: Sequence[int], lines: Sequence[str]) -> bool:
         """Log lines of text; False, and none is logged, when little room is left in the buffer."""

@@ -247,3 +247,45 @@ def test_what_a_run_records_by_itself_is_read_back(rekam_tracking_uri: str, tmp_
     assert all(key.startswith("system/") for key in found["keys"])
     # The tests run from a working tree, or from an archive of one.
     assert ("mlflow.source.git.commit" in found["tags"]) == (Path(__file__).parents[2] / ".git").exists()
+
+
+def test_datasets_that_a_run_reads_are_found_again(rekam_tracking_uri: str, tmp_path: Path) -> None:
+    found = run(
+        rekam_tracking_uri,
+        tmp_path,
+        """
+        from rekam.data import Dataset
+        from rekam.errors import Invalid
+
+        prices = Dataset.from_file(rekam.__file__, "prices")
+        with rekam.start_run() as run:
+            for _ in range(2):
+                rekam.log_input(prices, "training", tags={"split": 1}, model_id="m-1")
+            rekam.log_inputs([Dataset("b", "1"), Dataset("a", "1")], contexts=["eval", None])
+        try:
+            rekam.log_inputs([prices], contexts=[])
+        except Invalid as error:
+            assert error.field == "datasets"
+        client = rekam.Client()
+        client.log_outputs(run.run_id, [rekam.ModelOutput("m-2", 7)])
+        client.log_inputs(run.run_id, [rekam.DatasetInput(Dataset("c", "1"))])
+        got = client.get_run(run.run_id)
+        assert got.inputs.dataset_inputs[3].dataset == prices
+        assert got.outputs.model_outputs == (rekam.ModelOutput("m-2", 7),)
+        (searched,) = client.search_runs(
+            [got.info.experiment_id], "datasets.name = 'prices' AND datasets.context = 'training'"
+        )
+        assert searched.inputs.dataset_inputs == got.inputs.dataset_inputs
+        inputs = [(each.dataset.name, each.tags) for each in got.inputs.dataset_inputs]
+        print(json.dumps([inputs, got.inputs.model_inputs]))
+        """,
+    )
+    assert found == [
+        [
+            ["a", {}],
+            ["b", {"mlflow.data.context": "eval"}],
+            ["c", {}],
+            ["prices", {"mlflow.data.context": "training", "split": "1"}],
+        ],
+        ["m-1"],
+    ]

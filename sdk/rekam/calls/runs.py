@@ -9,7 +9,8 @@ from typing import Any
 
 from rekam import conversion, settings
 from rekam.calls.session import Consistency, Session, new_origin, page_size, tags_of
-from rekam.entities import PagedList, Run, RunStatus, ViewType
+from rekam.data import DatasetInput, input_message
+from rekam.entities import ModelOutput, PagedList, Run, RunStatus, ViewType
 from rekam.recording.writer import RunWriter, int_step
 from rekam.run_names import random_name
 from rekam.server import user_name
@@ -150,6 +151,24 @@ class Runs(Session):
         """Delete a tag, now. NotFound when it is not set."""
         request = run_pb2.DeleteTagsRequest(run_id=run_id, keys=[key], actor=user_name(), origin=new_origin())
         self._call(self._server.runs.DeleteTags, request)
+
+    def log_inputs(
+        self, run_id: str, datasets: Sequence[DatasetInput] = (), model_ids: Sequence[str] = ()
+    ) -> None:
+        """Log datasets and models that a run reads, now; one that the run has already adds nothing."""
+        request = run_pb2.LogInputsRequest(
+            run_id=run_id,
+            datasets=map(input_message, datasets),
+            models=[run_pb2.ModelInput(model_id=id) for id in model_ids],
+            actor=user_name(),
+        )
+        self._call(self._server.runs.LogInputs, request)
+
+    def log_outputs(self, run_id: str, models: Sequence[ModelOutput]) -> None:
+        """Log models that a run made, now; one that the run has already adds nothing."""
+        messages = [run_pb2.ModelOutput(model_id=model.model_id, step=model.step) for model in models]
+        request = run_pb2.LogOutputsRequest(run_id=run_id, models=messages, actor=user_name())
+        self._call(self._server.runs.LogOutputs, request)
 
     def _writer(self, run_id: str) -> RunWriter:
         recorder = self._recorder

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rekam import active, settings
 from rekam.client import Client
+from rekam.data import Dataset, input_of
+from rekam.errors import Invalid
 from rekam.fluent.destination import get_tracking_uri
 from rekam.fluent.runs import start_run
 from rekam.run import ActiveRun
@@ -89,6 +91,34 @@ def set_tags(tags: Mapping[str, Any], synchronous: bool | None = None, run_id: s
 def delete_tag(key: str) -> None:
     """Delete a tag of the active run. The server refuses it when it is not set."""
     _run().delete_tags(key)
+
+
+def log_input(
+    dataset: Dataset,
+    context: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    model_id: str | None = None,
+) -> None:
+    """Log a dataset that the active run reads; one that the run has already adds nothing.
+
+    context: what for, such as "training"; it is found by `datasets.context`. model_id: a logged model
+    that the run reads, too.
+    """
+    log_inputs([dataset], [context], [tags], [] if model_id is None else [model_id])
+
+
+def log_inputs(
+    datasets: Sequence[Dataset],
+    contexts: Sequence[str | None] | None = None,
+    tags_list: Sequence[Mapping[str, Any] | None] | None = None,
+    model_ids: Sequence[str] = (),
+) -> None:
+    """Log datasets and models that the active run reads; see log_input. contexts, tags_list: one of each."""
+    contexts = [None] * len(datasets) if contexts is None else contexts
+    tags_list = [None] * len(datasets) if tags_list is None else tags_list
+    if not len(datasets) == len(contexts) == len(tags_list):
+        raise Invalid("there is one context and one dictionary of tags for each dataset", field="datasets")
+    _run().log_inputs(list(map(input_of, datasets, contexts, tags_list)), model_ids)
 
 
 def flush(timeout: float | None = None) -> None:

@@ -19,7 +19,7 @@ from rekam.spool.records import NO_KEY_SET, Kind, Record
 from rekam.spool.spool import Definition
 from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.ingest.v1 import ingest_pb2
-from rekam_proto.tracking.v1 import read_pb2, run_pb2
+from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
 
 # Key sets that a writer finds without checking them again.
 _REMEMBERED = 4_096
@@ -205,6 +205,16 @@ class RunWriter:
         with self._lock:
             request = run_pb2.DeleteTagsRequest(run_id=self.run_id, keys=keys, origin=self._origin())
             self._append(ingest_pb2.IngestRequest(delete_tags=request))
+
+    def log_inputs(
+        self, datasets: Sequence[dataset_pb2.DatasetInput], models: Sequence[run_pb2.ModelInput]
+    ) -> None:
+        """Add what the run read."""
+        with self._lock:
+            request = run_pb2.LogInputsRequest(
+                run_id=self.run_id, datasets=datasets, models=models, origin=self._origin()
+            )
+            self._append(ingest_pb2.IngestRequest(log_inputs=request))
 
     def _origin(self) -> envelope_pb2.Origin:
         self._ensure_begun()

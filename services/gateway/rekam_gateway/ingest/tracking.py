@@ -29,6 +29,8 @@ class TrackingClient:
             "log_params": runs.LogParams,
             "set_tags": runs.SetTags,
             "delete_tags": runs.DeleteTags,
+            "log_inputs": runs.LogInputs,
+            "log_outputs": runs.LogOutputs,
         }
 
     async def run_state(self, run_id: str) -> run_pb2.RunState:
