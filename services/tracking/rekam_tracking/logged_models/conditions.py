@@ -28,7 +28,7 @@ def filter_condition(parameters: Parameters, tree: Positive, on_datasets: str) -
         case "metric":
             return fragments.metric_matches.format(
                 key=parameters.add("text", key),
-                condition=f"{float_condition(parameters, 'v.value', tree)}",
+                condition=float_condition(parameters, "v.value", tree),
                 datasets=on_datasets,
             )
         case "attribute" if column := TIMES.get(key):
