@@ -14,6 +14,8 @@ from rekam.entities import (
     History,
     LifecycleStage,
     Line,
+    LoggedModel,
+    LoggedModelMetric,
     Metric,
     ModelOutput,
     RankSummary,
@@ -27,7 +29,7 @@ from rekam.entities import (
     WriterCompleteness,
 )
 from rekam.errors import Invalid
-from rekam_proto.tracking.v1 import experiment_pb2, metric_pb2, read_pb2, run_pb2, text_pb2
+from rekam_proto.tracking.v1 import experiment_pb2, logged_model_pb2, metric_pb2, read_pb2, run_pb2, text_pb2
 
 _STAGES = {
     read_pb2.LIFECYCLE_ACTIVE: LifecycleStage.ACTIVE,
@@ -39,12 +41,18 @@ _VIEWS = {
     ViewType.ALL: read_pb2.LIFECYCLE_VIEW_ALL,
 }
 _STATUS_PREFIX = "RUN_STATUS_"
+_MODEL_STATUS_PREFIX = "LOGGED_MODEL_STATUS_"
 _STATUS_BY_NAME = {
     "RUNNING": run_pb2.RUN_STATUS_RUNNING,
     "SCHEDULED": run_pb2.RUN_STATUS_SCHEDULED,
     "FINISHED": run_pb2.RUN_STATUS_FINISHED,
     "FAILED": run_pb2.RUN_STATUS_FAILED,
     "KILLED": run_pb2.RUN_STATUS_KILLED,
+}
+_MODEL_STATUS_BY_NAME = {
+    "PENDING": logged_model_pb2.LOGGED_MODEL_STATUS_PENDING,
+    "READY": logged_model_pb2.LOGGED_MODEL_STATUS_READY,
+    "UPLOAD_FAILED": logged_model_pb2.LOGGED_MODEL_STATUS_UPLOAD_FAILED,
 }
 
 
@@ -110,6 +118,46 @@ def run_from(message: run_pb2.Run) -> Run:
             tuple(model.model_id for model in message.inputs.models),
         ),
         RunOutputs(tuple(ModelOutput(model.model_id, model.step) for model in message.outputs.models)),
+    )
+
+
+def model_status_of(status: str) -> logged_model_pb2.LoggedModelStatus:
+    """LoggedModelStatus of its name."""
+    if status not in _MODEL_STATUS_BY_NAME:
+        known = ", ".join(_MODEL_STATUS_BY_NAME)
+        raise Invalid(f"a model's status is one of {known}, got {status!r}", field="status")
+    return _MODEL_STATUS_BY_NAME[status]
+
+
+def logged_model_from(message: logged_model_pb2.LoggedModel) -> LoggedModel:
+    """LoggedModel of its message."""
+    status = logged_model_pb2.LoggedModelStatus.Name(message.status)
+    return LoggedModel(
+        model_id=message.model_id,
+        experiment_id=message.experiment_id,
+        name=message.name,
+        status=status.removeprefix(_MODEL_STATUS_PREFIX),
+        creation_timestamp=message.created_ms,
+        last_updated_timestamp=message.updated_ms,
+        artifact_location=message.artifact_uri,
+        model_type=message.model_type or None,
+        source_run_id=message.source_run_id or None,
+        lifecycle_stage=_STAGES[message.lifecycle],
+        tags={tag.key: tag.value for tag in message.tags},
+        params={param.key: param.value for param in message.params},
+        metrics=tuple(
+            LoggedModelMetric(
+                each.key,
+                each.value,
+                each.time_us // 1000,
+                each.step,
+                each.time_us,
+                each.dataset_name or None,
+                each.dataset_digest or None,
+                each.run_id or None,
+            )
+            for each in message.metrics
+        ),
     )
 
 

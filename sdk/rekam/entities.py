@@ -128,6 +128,47 @@ class Run:
     outputs: RunOutputs = RunOutputs()
 
 
+class LoggedModelStatus:
+    """Status of a logged model, as text."""
+
+    PENDING = "PENDING"
+    READY = "READY"
+    UPLOAD_FAILED = "UPLOAD_FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModelMetric:
+    """A value that was measured of a model; what was not said is None. timestamp as in Metric."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int
+    time_us: int
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModel:
+    """A model that a run made. Times are milliseconds since the epoch. metrics: every logged value."""
+
+    model_id: str
+    experiment_id: str
+    name: str
+    status: str
+    creation_timestamp: int
+    last_updated_timestamp: int
+    artifact_location: str
+    model_type: str | None = None
+    source_run_id: str | None = None
+    lifecycle_stage: str = LifecycleStage.ACTIVE
+    tags: dict[str, str] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: tuple[LoggedModelMetric, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class MetricSummary:
     """A metric of a run and how many points it has."""

@@ -45,6 +45,7 @@ class Server:
         from rekam_proto.log.v1 import archive_pb2_grpc, log_pb2_grpc
         from rekam_proto.tracking.v1 import (
             experiment_pb2_grpc,
+            logged_model_pb2_grpc,
             metric_pb2_grpc,
             run_pb2_grpc,
             text_pb2_grpc,
@@ -56,6 +57,7 @@ class Server:
         self.runs = run_pb2_grpc.RunServiceStub(self.channel)
         self.metrics = metric_pb2_grpc.MetricServiceStub(self.channel)
         self.texts = text_pb2_grpc.TextServiceStub(self.channel)
+        self.logged_models = logged_model_pb2_grpc.LoggedModelServiceStub(self.channel)
         self.log = log_pb2_grpc.LogServiceStub(self.channel)
         self.archive = archive_pb2_grpc.ArchiveServiceStub(self.channel)
         self.local = local_pb2_grpc.LocalStackServiceStub(self.channel)

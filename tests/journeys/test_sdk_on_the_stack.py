@@ -289,3 +289,39 @@ def test_datasets_that_a_run_reads_are_found_again(rekam_tracking_uri: str, tmp_
         ],
         ["m-1"],
     ]
+
+
+def test_a_logged_model_through_its_life(rekam_tracking_uri: str, tmp_path: Path) -> None:
+    assert run(
+        rekam_tracking_uri,
+        tmp_path,
+        """
+        from rekam.errors import Invalid, NotFound
+
+        client = rekam.Client()
+        model = client.create_logged_model("0", "forest", tags={"team": "a"}, params={"depth": 5})
+        assert (model.status, model.source_run_id, model.params) == ("PENDING", None, {"depth": "5"})
+        client.log_model_params(model.model_id, {"lr": 0.1})
+        client.set_logged_model_tags(model.model_id, {"note": 1})
+        client.delete_logged_model_tag(model.model_id, "team")
+        assert client.finalize_logged_model(model.model_id).status == "READY"
+        got = client.get_logged_model(model.model_id)
+        assert (got.tags, got.params["lr"], got.name) == ({"note": "1"}, "0.1", "forest")
+        other = client.create_logged_model("0", "forest")
+        page = client.search_logged_models(
+            ["0"], "name = 'forest'", max_results=1, order_by=[{"field_name": "status", "ascending": False}]
+        )
+        assert page == [got] and page.token
+        assert client.search_logged_models(["0"], datasets=[{"dataset_name": "d"}]) == []
+        client.delete_logged_model(model.model_id)
+        assert client.search_logged_models(["0"]) == [other]
+        try:
+            client.get_logged_model(model.model_id)
+        except NotFound:
+            gone = client.get_logged_model(model.model_id, allow_deleted=True)
+        try:
+            client.finalize_logged_model(other.model_id, "DONE")
+        except Invalid as error:
+            print(json.dumps([gone.lifecycle_stage, error.field]))
+        """,
+    ) == ["deleted", "status"]
