@@ -47,7 +47,9 @@ async def test_a_run_says_what_it_read_and_made(tracking: TrackingService) -> No
     prices = dataset("prices", "training")
     await log(tracking, first, prices, dataset("houses", ""))
     await log(tracking, first, dataset("prices", "eval"))
-    # What was logged first of a dataset stays, also for other runs.
+    # What was logged first of a dataset stays, also for other runs, in the same batch or a later one.
+    await log(tracking, second, dataset("houses", "", source="b.csv"))
+    await tracking.runs.GetRun(r.GetRunRequest(run_id=first))
     await log(tracking, second, dataset("prices", "eval", source="b.csv"))
     models = [r.ModelInput(model_id="m-1")]
     await tracking.runs.LogInputs(r.LogInputsRequest(run_id=first, models=models))
@@ -58,7 +60,7 @@ async def test_a_run_says_what_it_read_and_made(tracking: TrackingService) -> No
     assert got.inputs == r.RunInputs(datasets=[dataset("houses", ""), prices], models=models)
     assert got.outputs == r.RunOutputs(models=outputs[::-1])
     other = await tracking.runs.GetRun(r.GetRunRequest(run_id=second))
-    assert list(other.inputs.datasets) == [dataset("prices", "eval")]
+    assert list(other.inputs.datasets) == [dataset("houses", ""), dataset("prices", "eval")]
     assert not other.HasField("outputs")
     found = await tracking.runs.SearchRuns(
         r.SearchRunsRequest(experiment_ids=["0"], filter="datasets.context = 'training'")

@@ -59,6 +59,8 @@ async def test_a_model_from_its_creation_to_its_deletion(tracking: TrackingServi
     ]
     for _ in range(2):
         await stub.LogLoggedModelMetrics(m.LogLoggedModelMetricsRequest(model_id=MODEL, metrics=values))
+        # Projected before they come again: equal ones of one batch are not all that is passed over.
+        await stub.GetLoggedModel(m.GetLoggedModelRequest(model_id=MODEL))
     lr = Param(key="lr", value="0.1")
     await stub.LogLoggedModelParams(m.LogLoggedModelParamsRequest(model_id=MODEL, params=[lr]))
     versions = Tag(key="mlflow.modelVersions", value="[]")
