@@ -315,6 +315,26 @@ async def test_filters(database_url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        (" AND ".join(f"metrics.loss < {n}" for n in range(1, 1_000)), [1]),
+        (
+            " OR ".join(f"metrics.m{n} < 1 AND tags.t{n} = 'x'" for n in range(1_000)) + " OR name = 'tree'",
+            [2],
+        ),
+        (" OR ".join(f"params.depth = '{n}'" for n in range(10_000)), [1]),
+    ],
+    ids=["metric", "many-keys", "values"],
+)
+async def test_long_filters_are_answered(database_url: str, text: str, numbers: list[int]) -> None:
+    async with connected(database_url) as connection:
+        await insert(connection, MODELS)
+        request = m.SearchLoggedModelsRequest(experiment_ids=["1"], filter=text)
+        found = (await query.search_logged_models(connection, request)).models
+    assert [model.model_id for model in found] == [MODELS[number - 1].model_id for number in numbers]
+
+
+@pytest.mark.parametrize(
     ("request_", "field"),
     [
         (m.SearchLoggedModelsRequest(filter="metrics.x = 'a'"), "filter"),

@@ -1,5 +1,7 @@
 -- Fragments of a search for logged models, put together by conditions.py, ordering.py and query.py.
 -- What braces hold are placeholders ($n) and other fragments of this file, never text of a user.
+-- Conditions are looked up model by model and never become joins, so that planning stays linear in
+-- their number.
 
 -- name: matches
 coalesce((SELECT {condition} FROM {table} v WHERE v.model_id = m.model_id AND v.key = {key}), false)
@@ -8,10 +10,10 @@ coalesce((SELECT {condition} FROM {table} v WHERE v.model_id = m.model_id AND v.
 NOT EXISTS (SELECT FROM {table} v WHERE v.model_id = m.model_id AND v.key = {key})
 
 -- name: metric_matches
-EXISTS (
-    SELECT FROM logged_model_metrics v
-    WHERE v.model_id = m.model_id AND v.key = {key} AND ({condition}) AND ({datasets})
-)
+coalesce((
+    SELECT bool_or({condition}) FROM logged_model_metrics v
+    WHERE v.model_id = m.model_id AND v.key = {key} AND ({datasets})
+), false)
 
 -- name: has_metric
 EXISTS (SELECT FROM logged_model_metrics v WHERE v.model_id = m.model_id AND ({datasets}))
