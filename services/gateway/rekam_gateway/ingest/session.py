@@ -91,6 +91,8 @@ class Session:
         tracking service cannot be reached; everything answered before holds.
         """
         self._reader = asyncio.create_task(self._read(requests))
+        # However it ends, also when it is cancelled before it began.
+        self._reader.add_done_callback(lambda _: self._arrived.set())
         try:
             while True:
                 while self._pending:
@@ -149,8 +151,6 @@ class Session:
                 self._arrived.set()
         except (Invalid, Retry) as error:
             self._ended = self._ended or error
-        finally:
-            self._arrived.set()
 
     async def _take(self, data: bytes) -> None:
         await self._records.acquire()
