@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 DATA ?= .rekam
 HTTP ?= 127.0.0.1:5000
 GRPC ?= 127.0.0.1:50051
-# `make test` hands these to pytest: make test TESTS=tests/unit PYTEST_ARGS="-n 2 -k filter"
+# `make test` hands these to pytest: make test TESTS=tests/unit PYTEST_ARGS="-k filter"
 TESTS ?= tests/unit tests/contracts tests/journeys
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
@@ -52,7 +52,9 @@ up: setup ## Run Rekam here, in the foreground: HTTP 127.0.0.1:5000, gRPC 127.0.
 
 .PHONY: test
 test: setup ## Run the tests: unit, contracts, and journeys on the real parts
-	$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+	@# 5: there is none of these.
+	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "not alone" $(PYTEST_ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest $(TESTS) -m alone $(PYTEST_ARGS) || [ $$? = 5 ]
 
 .PHONY: soak
 soak: setup ## Kill tests at full length, about 40 minutes; the result goes into docs/soak.md
