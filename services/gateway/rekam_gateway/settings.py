@@ -20,6 +20,8 @@ class Settings:
     reuse_port: bool = setting("REKAM_REUSE_PORT", default=False)
     points_shards: int = setting("REKAM_POINTS_SHARDS", default=1, at_least=1, at_most=1024)
     stream_replicas: int = setting("REKAM_STREAM_REPLICAS", default=1, at_least=1, at_most=5)
+    # Empty = there are none.
+    artifacts_target: str = setting("REKAM_ARTIFACTS_TARGET", default="")
     # Where the archive says what it has; empty = there is none.
     archive_target: str = setting("REKAM_ARCHIVE_TARGET", default="")
     # Control of a local stack; set by `rekam up` alone.

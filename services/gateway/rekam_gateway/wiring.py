@@ -14,6 +14,7 @@ from rekam_gateway.ingest.publisher import ShardPublisher
 from rekam_gateway.ingest.rpc import SERVICE, IngestService
 from rekam_gateway.ingest.tracking import TrackingClient
 from rekam_gateway.settings import Settings
+from rekam_proto.artifacts.v1 import artifact_pb2
 from rekam_proto.local.v1 import local_pb2
 from rekam_proto.log.v1 import archive_pb2, log_pb2
 from rekam_proto.tracking.v1 import (
@@ -52,6 +53,7 @@ class Gateway:
 async def connected(settings: Settings) -> AsyncIterator[Gateway]:
     log = await JetStreamLog.connect(settings.nats_url.reveal(), "rekam gateway")
     tracking = channel(settings.tracking_target)
+    artifacts = channel(settings.artifacts_target) if settings.artifacts_target else None
     archive = channel(settings.archive_target) if settings.archive_target else None
     local = channel(settings.local_control_target) if settings.local_control_target else None
     publishers: list[ShardPublisher] = []
@@ -63,7 +65,11 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
         services = [Service(SERVICE, lambda server: server.add_generic_rpc_handlers((ingest.handler(),)))]
         for file in (experiment_pb2, run_pb2, dataset_pb2, logged_model_pb2, metric_pb2, text_pb2):
             services += _forwarded(file.DESCRIPTOR, tracking)
-        services.append(_addressed(log_pb2.DESCRIPTOR.services_by_name["LogService"], {"tracking": tracking}))
+        owners = {"tracking": tracking}
+        if artifacts is not None:
+            services += _forwarded(artifact_pb2.DESCRIPTOR, artifacts)
+            owners["artifacts"] = artifacts
+        services.append(_addressed(log_pb2.DESCRIPTOR.services_by_name["LogService"], owners))
         if archive is not None:
             services += _forwarded(archive_pb2.DESCRIPTOR, archive)
         if local is not None:
@@ -82,7 +88,7 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
         for publisher in publishers:
             await publisher.close()
     finally:
-        for opened in (tracking, archive, local):
+        for opened in (tracking, artifacts, archive, local):
             if opened is not None:
                 await opened.close()
         await log.close()
