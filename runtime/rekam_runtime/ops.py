@@ -1,4 +1,4 @@
-"""The operations port of a process: health, readiness, figures; in a local stack, reset.
+"""The operations routes of a process: health, readiness, figures; in a local stack, reset.
 
 GET /health   200 `OK` while the loop turns
 GET /ready    200, or 503 with what is not ready
@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 
-import uvicorn
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
@@ -23,8 +20,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from rekam_runtime.errors import FailedPrecondition, RekamError
+from rekam_runtime.errors import RekamError
 from rekam_runtime.hosts import HostCheck
+from rekam_runtime.http import HttpServer
 from rekam_runtime.settings import HostPort
 
 # What is not ready, as text; an empty list means ready.
@@ -34,13 +32,20 @@ Reset = Callable[[], Awaitable[None]]
 _READINESS_TIMEOUT_S = 3.0
 
 
-class OpsServer:
-    """Serves the port inside the process's own loop; `async with` it.
+def ops_routes(readiness: Readiness, reset: Reset | None = None) -> list[Route]:
+    """reset: given only in a local stack."""
+    routes = [Route("/health", _health), Route("/ready", _ready(readiness)), Route("/metrics", _metrics)]
+    if reset is not None:
+        routes.append(Route("/reset", _reset(reset), methods=["POST"]))
+    return routes
+
+
+class OpsServer(HttpServer):
+    """A port for the operations routes alone.
 
     reset: given only in a local stack.
     routes: further routes of the process's own.
     allowed_hosts: patterns of Host headers beyond loopback and private addresses.
-    reuse_port: share the port with other processes that do.
     """
 
     def __init__(
@@ -50,75 +55,11 @@ class OpsServer:
         reset: Reset | None = None,
         routes: Sequence[BaseRoute] = (),
         allowed_hosts: Sequence[str] = (),
-        reuse_port: bool = False,
     ) -> None:
-        own = [Route("/health", _health), Route("/ready", _ready(readiness)), Route("/metrics", _metrics)]
-        if reset is not None:
-            own.append(Route("/reset", _reset(reset), methods=["POST"]))
-        app = Starlette(routes=[*own, *routes], middleware=[Middleware(HostCheck, patterns=allowed_hosts)])
-        self._listen = listen
-        self._reuse_port = reuse_port
-        self._server = _Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                # Whoever stands in front may not name another client.
-                proxy_headers=False,
-                timeout_graceful_shutdown=2,
-            )
+        middleware = [Middleware(HostCheck, patterns=allowed_hosts)]
+        super().__init__(
+            Starlette(routes=[*ops_routes(readiness, reset), *routes], middleware=middleware), listen
         )
-        self._serving: asyncio.Task[None] | None = None
-        self.port = 0
-
-    async def __aenter__(self) -> OpsServer:
-        # Bound here: uvicorn answers a port that is taken by ending the process.
-        bound = _bind(self._listen, self._reuse_port)
-        self.port = bound.getsockname()[1]
-        self._serving = asyncio.create_task(self._server.serve([bound]), name=f"HTTP {self._listen}")
-        listening = asyncio.create_task(self._server.listening.wait())
-        await asyncio.wait({self._serving, listening}, return_when=asyncio.FIRST_COMPLETED)
-        listening.cancel()
-        if self._serving.done():
-            self._serving.result()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        if self._serving is not None:
-            await self._serving
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals to the process, and says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-
-def _bind(listen: HostPort, reuse_port: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    bound = socket.socket(family)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.bind((listen.host, listen.port))
-    except OSError as error:
-        bound.close()
-        raise FailedPrecondition(f"cannot listen for HTTP on {listen}: {error.strerror}") from error
-    return bound
 
 
 async def _health(_: Request) -> Response:

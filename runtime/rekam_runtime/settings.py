@@ -8,7 +8,8 @@ A settings class names the variable, default and bounds of each of its fields wi
         nats_url: Secret = setting("REKAM_NATS_URL")
         points_shards: int = setting("REKAM_POINTS_SHARDS", default=1, at_least=1)
 
-A variable that is set to nothing counts as not set.
+A variable that is set to nothing counts as not set. A `tuple[str, ...]` is read from a text with
+commas.
 """
 
 from __future__ import annotations
@@ -153,6 +154,8 @@ def _read(kind: Any, text: str, rule: _Rule) -> Any:
         return Secret(text)
     if kind is str:
         return text
+    if kind == tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
     raise TypeError(f"{rule.env}: settings cannot be of type {kind}")
 
 

@@ -18,6 +18,12 @@ class Settings:
     ops_listen: HostPort | None = setting("REKAM_OPS_LISTEN", default=None)
     # Several gateways of one machine share the two addresses above.
     reuse_port: bool = setting("REKAM_REUSE_PORT", default=False)
+    # Host headers that are answered besides loopback and private addresses, and origins of web pages
+    # that may write; `*` stands for anything.
+    allowed_hosts: tuple[str, ...] = setting("REKAM_ALLOWED_HOSTS", default=())
+    allowed_origins: tuple[str, ...] = setting("REKAM_ALLOWED_ORIGINS", default=())
+    # In front of every HTTP path.
+    static_prefix: str = setting("REKAM_STATIC_PREFIX", default="")
     points_shards: int = setting("REKAM_POINTS_SHARDS", default=1, at_least=1, at_most=1024)
     stream_replicas: int = setting("REKAM_STREAM_REPLICAS", default=1, at_least=1, at_most=5)
     # Empty = there are none.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import grpc.aio
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
+from rekam_gateway.http.backend import Backend
 from rekam_gateway.ingest.publisher import ShardPublisher
 from rekam_gateway.ingest.rpc import SERVICE, IngestService
 from rekam_gateway.ingest.tracking import TrackingClient
@@ -33,17 +34,22 @@ from rekam_runtime.rpc.client import channel
 from rekam_runtime.rpc.forward import Admit, Forwarder, loopback_only
 from rekam_runtime.rpc.server import Service
 
+# A service that is started again is waited for; a search may take tracking's 30 s.
+HTTP_PATIENCE_S = 40.0
+
 
 @dataclass(frozen=True)
 class Gateway:
     """The gateway's parts, connected.
 
+    backend: what the HTTP door speaks to.
     readiness: what is not ready, as text.
     drain: ends the ingest streams; what was read is answered first.
     work: what goes on until the process stops; when one of it ends, nothing here is right any more.
     """
 
     services: list[Service]
+    backend: Backend
     readiness: Callable[[], Awaitable[list[str]]]
     drain: Callable[[str], Awaitable[None]]
     work: list[asyncio.Task[None]]
@@ -54,6 +60,7 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
     log = await JetStreamLog.connect(settings.nats_url.reveal(), "rekam gateway")
     tracking = channel(settings.tracking_target)
     artifacts = channel(settings.artifacts_target) if settings.artifacts_target else None
+    tracking_of_http = channel(settings.tracking_target, patience_s=HTTP_PATIENCE_S)
     archive = channel(settings.archive_target) if settings.archive_target else None
     local = channel(settings.local_control_target) if settings.local_control_target else None
     publishers: list[ShardPublisher] = []
@@ -83,12 +90,12 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
 
         present = asyncio.create_task(announce(log, GATEWAYS, readiness), name="presence")
         work = [present, *(publisher.task for publisher in publishers)]
-        yield Gateway(services, readiness, ingest.drain, work)
+        yield Gateway(services, Backend.over(tracking_of_http), readiness, ingest.drain, work)
         present.cancel()
         for publisher in publishers:
             await publisher.close()
     finally:
-        for opened in (tracking, artifacts, archive, local):
+        for opened in (tracking, tracking_of_http, artifacts, archive, local):
             if opened is not None:
                 await opened.close()
         await log.close()

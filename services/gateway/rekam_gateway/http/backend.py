@@ -1,0 +1,30 @@
+"""What stands behind the door: the services' stubs, and what the gateway does itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc.aio
+
+from rekam_proto.tracking.v1 import experiment_pb2_grpc, run_pb2_grpc
+
+if TYPE_CHECKING:
+    from rekam_proto.tracking.v1.experiment_pb2_grpc import ExperimentServiceAsyncStub
+    from rekam_proto.tracking.v1.run_pb2_grpc import RunServiceAsyncStub
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Handlers call these; whatever a call raises is answered in MLflow's terms by the app."""
+
+    experiments: ExperimentServiceAsyncStub
+    runs: RunServiceAsyncStub
+
+    @classmethod
+    def over(cls, tracking: grpc.aio.Channel) -> Backend:
+        """tracking: a patient channel: calls have no deadline of their own."""
+        return cls(
+            experiments=experiment_pb2_grpc.ExperimentServiceStub(tracking),
+            runs=run_pb2_grpc.RunServiceStub(tracking),
+        )

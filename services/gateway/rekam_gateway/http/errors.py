@@ -1,0 +1,116 @@
+"""Our errors in MLflow's terms: status, code, message."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from rekam_runtime.errors import (
+    AlreadyExists,
+    DeadlineExceeded,
+    FailedPrecondition,
+    Invalid,
+    NotFound,
+    Quarantine,
+    Refused,
+    RekamError,
+    Retry,
+    SlowDown,
+    Unsupported,
+)
+
+# The most specific class of an error decides. What a user did wrong is never a 5xx: MLflow's client
+# would send it again for minutes, and then hide the message.
+_ANSWERS: dict[type[RekamError], tuple[int, str]] = {
+    Invalid: (400, "INVALID_PARAMETER_VALUE"),
+    NotFound: (404, "RESOURCE_DOES_NOT_EXIST"),
+    AlreadyExists: (400, "RESOURCE_ALREADY_EXISTS"),
+    FailedPrecondition: (400, "INVALID_PARAMETER_VALUE"),
+    Unsupported: (501, "NOT_IMPLEMENTED"),
+    Refused: (400, "INVALID_PARAMETER_VALUE"),
+    DeadlineExceeded: (504, "DEADLINE_EXCEEDED"),
+    SlowDown: (429, "RESOURCE_EXHAUSTED"),
+    Retry: (503, "TEMPORARILY_UNAVAILABLE"),
+    Quarantine: (500, "DATA_LOSS"),
+    RekamError: (500, "INTERNAL_ERROR"),
+}
+_SHOWN_CHARS = 1_000
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+class Coded(Refused):
+    """An error with a code and status that the table does not give."""
+
+    def __init__(self, code: str, status: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+def missing_value(field: str) -> Invalid:
+    return Invalid(
+        f"Missing value for required parameter '{field}'. "
+        "See the API docs for more information about request parameters.",
+        field=field,
+    )
+
+
+def wrong_type(field: str, value: object) -> Invalid:
+    return invalid_value(
+        field,
+        value,
+        f" Hint: Value was of type '{type(value).__name__}'. "
+        "See the API docs for more information about request parameters.",
+    )
+
+
+def invalid_value(field: str, value: object, why: str) -> Invalid:
+    """Programs read this text."""
+    shown = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    if len(shown) > _SHOWN_CHARS:
+        shown = shown[:_SHOWN_CHARS] + "..."
+    return Invalid(f"Invalid value {shown} for parameter '{field}' supplied: {why}", field=field)
+
+
+def refusal(error: RekamError) -> Response:
+    """The error as a response."""
+    if isinstance(error, Coded):
+        return answer(error.status, error.code, error.message)
+    status, code = next(_ANSWERS[kind] for kind in type(error).__mro__ if kind in _ANSWERS)
+    return answer(status, code, error.message)
+
+
+def answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    content = msgspec.json.encode({"error_code": code, "message": message})
+    return Response(content, status, headers, media_type="application/json")
+
+
+def in_terms_of(asked: object, error: RekamError, renamed: Mapping[str, str]) -> RekamError:
+    """A service's refusal of a field, with the name and the value that the request has for it."""
+    if type(error) is not Invalid or not error.field:
+        return error
+    field = error.field
+    for theirs, ours in renamed.items():
+        if field.startswith(theirs):
+            field = ours + field[len(theirs) :]
+            break
+    # Where MLflow has a text of its own for a rule, the service says it.
+    if error.message.startswith("Invalid "):
+        return error
+    try:
+        value = _at(asked, field)
+    except (AttributeError, IndexError, TypeError):
+        return error
+    return invalid_value(field, msgspec.to_builtins(value), error.message)
+
+
+def _at(asked: Any, path: str) -> Any:
+    """What a request has at `tags[0].key`."""
+    for name, index in _STEP.findall(path):
+        asked = getattr(asked, name) if name else asked[int(index)]
+    return asked

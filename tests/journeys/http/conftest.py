@@ -1,0 +1,17 @@
+"""The HTTP door of the session's stack, and a small client of MLflow's REST API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from rekam.testing import LocalStack
+from tests.support.mlflow_rest import Rest
+
+
+@pytest.fixture
+def rest(rekam_clean: LocalStack) -> Iterator[Rest]:
+    """On an empty stack."""
+    with Rest(rekam_clean.http) as client:
+        yield client
