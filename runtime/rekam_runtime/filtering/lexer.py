@@ -22,6 +22,7 @@ class Token(Enum):
     OPEN = "("
     CLOSE = ")"
     COMMA = ","
+    DOT = "."
     SEMICOLON = ";"
     END = "end"
 
@@ -60,6 +61,7 @@ _LEXEME = re.compile(
     |(?P<OPEN>\()
     |(?P<CLOSE>\))
     |(?P<COMMA>,)
+    |(?P<DOT>\.)
     |(?P<SEMICOLON>;)
     """,
     re.VERBOSE,

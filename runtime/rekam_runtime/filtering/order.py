@@ -38,8 +38,11 @@ def _parse_clause(source: Source, schema: Schema) -> OrderTerm:
     direction = lexemes[found.next]
     if direction.token is Token.END:
         return OrderTerm(found.reference, descending=False)
+    following = lexemes[found.next + 1]
     if direction.keyword not in ("ASC", "DESC"):
+        if following.token is Token.END:
+            unreadable = f"Invalid ordering key in order_by clause '{source.text[:200]}'."
         raise source.fault(f"{unreadable} ASC or DESC is expected", direction.position)
-    if (extra := lexemes[found.next + 1]).token is not Token.END:
-        raise source.fault(f"{unreadable} Nothing may follow {direction.keyword}", extra.position)
+    if following.token is not Token.END:
+        raise source.fault(f"{unreadable} Nothing may follow {direction.keyword}", following.position)
     return OrderTerm(found.reference, descending=direction.keyword == "DESC")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from rekam_runtime.errors import Invalid
 from rekam_runtime.filtering.lexer import Lexeme, Source, Token, lex
-from rekam_runtime.filtering.references import read_reference
+from rekam_runtime.filtering.references import FoundReference, read_reference
 from rekam_runtime.filtering.schema import Entity, Field, Schema
 from rekam_runtime.filtering.tree import And, Comparison, Filter, Kind, Not, Operator, Or, Value
 
@@ -92,11 +92,15 @@ class _Parser:
         found = read_reference(self._source, self._lexemes, self._next, self._schema)
         self._next = found.next
         at = self._peek()
-        operator = self._operator(found.entity, found.field)
-        value = self._value(found.entity, found.field, found.reference.key, operator)
+        written, operator = self._operator()
+        # A comparator of another kind of field is refused after its value, as MLflow does.
+        value = self._value(found, operator)
+        if operator is None or operator not in found.field.operators:
+            raise self._fault(_bad_comparator(written, found.field), at)
         return Comparison(found.reference, operator, value, at.position)
 
-    def _operator(self, entity: Entity, field: Field) -> Operator:
+    def _operator(self) -> tuple[str, Operator | None]:
+        """As it is written, and what it means; None for one that has no meaning."""
         start = self._advance()
         written = start.text
         if start.token is Token.WORD:
@@ -113,56 +117,65 @@ class _Parser:
                 raise self._unexpected(start, "a comparator such as = or LIKE")
         elif start.token is not Token.COMPARATOR:
             raise self._unexpected(start, "a comparator such as = or LIKE")
-        operator = _COMPARATORS.get(written)
-        if operator is None or operator not in field.operators:
-            raise self._fault(_bad_comparator(written, operator, entity, field), start)
-        return operator
+        return written, _COMPARATORS.get(written)
 
-    def _value(self, entity: Entity, field: Field, key: str, operator: Operator) -> Value:
+    def _value(self, found: FoundReference, operator: Operator | None) -> Value:
+        entity, field = found.entity, found.field
         if operator in (Operator.IS_NULL, Operator.IS_NOT_NULL):
             return None
-        if operator in (Operator.IN, Operator.NOT_IN):
+        if operator in (Operator.IN, Operator.NOT_IN) and operator in field.operators:
             return self._list()
         value = self._advance()
         if value.token in (Token.END, Token.CLOSE, Token.COMMA, Token.SEMICOLON, Token.COMPARATOR):
             raise self._unexpected(value, "a value")
         if field.kind is Kind.NUMBER:
             if value.token is not Token.NUMBER:
-                raise self._fault(_not_a_number(entity, key, value.text), value)
+                raise self._fault(_not_a_number(entity, found.reference.key, value.text), value)
             return _number(value.text)
         if value.token in (Token.SINGLE, Token.DOUBLE):
             return value.unquoted
+        if self._schema.bare_texts and value.token in (Token.NUMBER, Token.WORD):
+            return value.text
         if value.token in (Token.WORD, Token.BACKTICK):
             raise self._fault(
                 "Parameter value is either not quoted or unidentified quote types used for string value "
                 f"{value.text}. Use either single or double quotes.",
                 value,
             )
+        if value.token is Token.OPEN and (names := _fields_with_lists(entity)):
+            raise self._fault(
+                f"Only the {names} attribute supports comparison with a list of quoted string values.", value
+            )
+        example = "" if entity.fields else " (e.g. 'my-value')"
         raise self._fault(
-            f"Expected a quoted string value for {entity.name} (e.g. 'my-value'). Got value {value.text}",
-            value,
+            f"Expected a quoted string value for {entity.plain}{example}. Got value {value.text}", value
         )
 
     def _list(self) -> tuple[str, ...]:
-        parsing = "While parsing a list in the query, expected a non-empty list of string values, but got"
+        parsing = "While parsing a list in the query, expected"
+        strings = f"{parsing} a non-empty list of string values, but got"
         opening = self._advance()
         if opening.token is not Token.OPEN:
-            raise self._fault(f"{parsing} ill-formed list: '(' is missing", opening)
+            raise self._fault(f"{strings} ill-formed list: '(' is missing", opening)
         if (first := self._peek()).token is Token.CLOSE:
-            raise self._fault(f"{parsing} empty list", first)
+            raise self._fault(f"{strings} empty list", first)
         values: list[str] = []
         while True:
             item = self._advance()
             if item.token in (Token.NUMBER, Token.WORD, Token.BACKTICK):
-                raise self._fault(f"{parsing} different type in list: {item.text}", item)
+                raise self._fault(
+                    f"{parsing} string value, punctuation, or whitespace, but got different type in list: "
+                    f"{item.text}",
+                    item,
+                )
             if item.token not in (Token.SINGLE, Token.DOUBLE):
-                raise self._fault(f"{parsing} ill-formed list: a quoted string is missing", item)
+                raise self._fault(f"{strings} ill-formed list: a quoted string is missing", item)
             values.append(item.unquoted)
             following = self._advance()
             if following.token is Token.CLOSE:
                 return tuple(values)
             if following.token is not Token.COMMA:
-                raise self._fault(f"{parsing} ill-formed list: ',' or ')' is missing", following)
+                raise self._fault(f"{strings} ill-formed list: ',' or ')' is missing", following)
 
     def _peek(self) -> Lexeme:
         return self._lexemes[self._next]
@@ -183,7 +196,7 @@ class _Parser:
         return self._source.fault(message, at.position)
 
     def _unexpected(self, found: Lexeme, expected: str) -> Invalid:
-        if found.token is Token.SEMICOLON:
+        if found.token is Token.SEMICOLON and self._source.text[found.end :].strip():
             return self._fault(
                 "Search filter contained multiple expressions. Provide AND-ed expression list: "
                 "';' is not accepted.",
@@ -193,13 +206,13 @@ class _Parser:
         return self._fault(f"{self._source.invalid}: {what} where {expected} is expected", found)
 
 
-def _bad_comparator(written: str, operator: Operator | None, entity: Entity, field: Field) -> str:
-    listable = [other.name for other in entity.fields if Operator.IN in other.operators]
-    if operator in (Operator.IN, Operator.NOT_IN) and field.kind is Kind.TEXT and listable:
-        names = ", ".join(f"'{name}'" for name in listable)
-        return f"Only the {names} attribute supports comparison with a list of quoted string values."
+def _bad_comparator(written: str, field: Field) -> str:
     valid = [known.value for known in Operator if known in field.operators]
     return f"Invalid comparator '{written}' not one of {valid}"
+
+
+def _fields_with_lists(entity: Entity) -> str:
+    return ", ".join(f"'{field.name}'" for field in entity.fields if Operator.IN in field.operators)
 
 
 def _not_a_number(entity: Entity, key: str, found: str) -> str:

@@ -38,18 +38,27 @@ def read_reference(
 ) -> FoundReference:
     """The reference that begins at lexemes[index]: a word, a quoted name, or `word.` and a quoted key.
 
-    Only the first dot separates; a name without a prefix belongs to the schema's default entity.
+    Only the first dot separates; a name without a prefix belongs to the schema's default entity. The
+    prefix may be in backticks, too.
     """
     # The caller has seen that `first` is not END, so there is one behind it.
     first, following = lexemes[index], lexemes[index + 1]
     prefix, dot, key = first.text.partition(".")
     key_at = first.position + len(prefix) + 1
     index += 1
-    if first.token is not Token.WORD:
+    if first.token is Token.BACKTICK and following.token is Token.DOT and following.position == first.end:
+        prefix, key, key_at = first.unquoted, "", following.end
+        index += 1
+        following = lexemes[index]
+        if following.position == key_at and following.token is Token.WORD:
+            key = following.text
+            index += 1
+    elif first.token is not Token.WORD:
         prefix, key, key_at = schema.default, first.unquoted, first.position
     elif not dot:
         prefix, key, key_at = schema.default, first.text, first.position
-    elif not key and following.position == first.end and following.token in (Token.DOUBLE, Token.BACKTICK):
+    quoted = following.token in (Token.DOUBLE, Token.BACKTICK)
+    if not key and quoted and following.position == key_at:
         key, key_at = following.unquoted, following.position
         index += 1
     entity = schema.by_prefix.get(prefix)
@@ -73,6 +82,8 @@ def _reference(
     field = entity.by_name.get(key, entity.any_key)
     if field is None or not (field.sortable if sorting else field.operators):
         valid = [known.name for known in entity.fields if (known.sortable if sorting else known.operators)]
+        if not valid:
+            raise source.fault(f"Invalid order_by entity: {entity.name}", position)
         raise source.fault(f"Invalid {entity.name} key '{key}' specified. Valid keys are {valid}", key_at)
     name = key if field is entity.any_key else field.name
     return Reference(entity.name, name, field.kind, position), field

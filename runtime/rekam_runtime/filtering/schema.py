@@ -34,6 +34,12 @@ class Entity:
     prefixes: tuple[str, ...]
     fields: tuple[Field, ...] = ()
     any_key: Field | None = None
+    # How messages name it; empty: by its name.
+    said: str = ""
+
+    @property
+    def plain(self) -> str:
+        return self.said or self.name
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
@@ -45,6 +51,8 @@ class Schema:
     entities: tuple[Entity, ...]
     # Name of the entity that a key without a prefix belongs to.
     default: str
+    # Whether a text may stand without quotes, when it is one word or number.
+    bare_texts: bool = False
 
     @cached_property
     def by_prefix(self) -> dict[str, Entity]:

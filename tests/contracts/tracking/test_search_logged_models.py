@@ -290,6 +290,11 @@ FILTERS: list[tuple[str, list[int]]] = [
     ("model_type != 'x'", [1]),
     ("status = 'PENDING'", [2]),
     ("artifact_location LIKE '%/2'", [2]),
+    ("lifecycle_stage = 'active'", [1, 2]),
+    ("lifecycle_stage != 'active'", []),
+    # Text may stand without quotes.
+    ("params.depth = 5", [1]),
+    ("params.depth != 5.0 AND tags.team = vision", [1]),
     # Any value meets a condition, each condition another.
     ("metrics.loss = 0.5", [1]),
     ("metrics.loss > 1 AND metrics.loss < 1", [1]),

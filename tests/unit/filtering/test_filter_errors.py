@@ -33,14 +33,17 @@ SCHEMA = Schema(
                 Field("rowid", Kind.NUMBER, frozenset()),
                 Field("secret", Kind.TEXT, EQUALITY, sortable=False),
             ),
+            said="attributes",
         ),
         Entity("metric", ("metrics",), any_key=Field("metric", Kind.NUMBER, ORDERING)),
         Entity("tag", ("tags",), any_key=Field("tag", Kind.TEXT, MATCHING | NULLNESS)),
+        Entity("note", (), any_key=Field("note", Kind.TEXT, EQUALITY, sortable=False)),
     ),
     default="attribute",
 )
 
 INVALID_CLAUSE = "Invalid clause(s) in filter string: "
+TYPES = "While parsing a list in the query, expected string value, punctuation, or whitespace, but got "
 LIST = "While parsing a list in the query, expected a non-empty list of string values, but got "
 
 # "^" stands before the character that the message must point at.
@@ -52,18 +55,23 @@ WRONG: list[tuple[str, str]] = [
     ("^rowid = 1", "Invalid attribute key 'rowid' specified. Valid keys are ["),
     ("^`run id` = 'a'", "Invalid attribute key 'run id' specified"),
     ("metrics.^ = 1", INVALID_CLAUSE + "a key is missing after 'metrics.'"),
+    ("`metrics`.^ x = 1", INVALID_CLAUSE + "a key is missing after 'metrics.'"),
+    ("^`colour`.x = 1", "Invalid entity type 'colour'. Valid values are ["),
     ("metrics.^`` = 1", INVALID_CLAUSE + "a key is missing after 'metrics.'"),
     # Comparators.
     ("metrics.x ^== 1", "Invalid comparator '==' not one of ['=', '!=', '<', '<=', '>', '>=']"),
     ("metrics.x ^<> 1", "Invalid comparator '<>' not one of "),
-    ("metrics.x ^LIKE 'a'", "Invalid comparator 'LIKE' not one of "),
+    ("metrics.x ^LIKE 5", "Invalid comparator 'LIKE' not one of "),
+    ("metrics.x LIKE ^'a'", "Expected numeric value type for metric. Found 'a'"),
     ("metrics.x ^IS NULL", "Invalid comparator 'IS NULL' not one of "),
-    ("metrics.x ^IN ('a')", "Invalid comparator 'IN' not one of "),
+    ("metrics.x IN ^('a')", "Expected numeric value type for metric. Found ("),
+    ("metrics.x ^IN 5", "Invalid comparator 'IN' not one of "),
     ("tags.x ^> 'a'", "Invalid comparator '>' not one of ['=', '!=', 'LIKE', "),
-    ("tags.x ^not in ('a')", "Invalid comparator 'NOT IN' not one of "),
+    ("tags.x ^not in 'a'", "Invalid comparator 'NOT IN' not one of "),
+    ("tags.x not in ^('a')", "Expected a quoted string value for tag (e.g. 'my-value'). Got value ("),
     ("status ^like 'a'", "Invalid comparator 'LIKE' not one of ['=', '!=']"),
     (
-        "status ^IN ('a')",
+        "status IN ^('a')",
         "Only the 'run_id' attribute supports comparison with a list of quoted string values.",
     ),
     ("status ^is not null", "Invalid comparator 'IS NOT NULL' not one of "),
@@ -82,6 +90,7 @@ WRONG: list[tuple[str, str]] = [
     ("metrics.x = ^+1", INVALID_CLAUSE + "'+' has no meaning here"),
     ("metrics.x = ^-", INVALID_CLAUSE + "'-' has no meaning here"),
     ("start_time > ^'5'", "Expected numeric value type for numeric attribute: start_time. Found '5'"),
+    ("status = ^5", "Expected a quoted string value for attributes. Got value 5"),
     ("tags.x = ^5", "Expected a quoted string value for tag (e.g. 'my-value'). Got value 5"),
     ("tags.x = ^('a')", "Expected a quoted string value for tag (e.g. 'my-value'). Got value ("),
     (
@@ -105,14 +114,15 @@ WRONG: list[tuple[str, str]] = [
     ("run_id IN ('a'^", LIST + "ill-formed list"),
     ("run_id IN ('a',^)", LIST + "ill-formed list"),
     ("run_id IN ('a' ^'b')", LIST + "ill-formed list"),
-    ("run_id IN (^1)", LIST + "different type in list"),
-    ("run_id IN ('a', ^b)", LIST + "different type in list"),
+    ("run_id IN (^1)", TYPES + "different type in list"),
+    ("run_id IN ('a', ^b)", TYPES + "different type in list"),
     # How conditions are put together.
     (
         "metrics.x = 1^; DROP TABLE runs",
         "Search filter contained multiple expressions. Provide AND-ed expression list",
     ),
-    ("^;", "Search filter contained multiple expressions. Provide AND-ed expression list"),
+    ("metrics.x = 1^;", INVALID_CLAUSE + "';' where AND, OR or the end is expected"),
+    ("^;", INVALID_CLAUSE + "';' where a condition"),
     ("metrics.x = 1 ^metrics.y = 2", INVALID_CLAUSE + "'metrics.y' where AND, OR or the end is expected"),
     ("metrics.x = 1 ^, metrics.y = 2", INVALID_CLAUSE + "',' where AND, OR or the end is expected"),
     ("metrics.x = 1^)", INVALID_CLAUSE + "')' where AND, OR or the end is expected"),
@@ -193,7 +203,9 @@ WRONG_ORDERS: list[tuple[str, str]] = [
     ("^", "Invalid order_by clause ''. Could not be parsed."),
     ("^'x'", "Invalid order_by clause"),
     ("^5", "Invalid order_by clause"),
-    ("start_time ^UP", "Invalid order_by clause 'start_time UP'. Could not be parsed."),
+    ("start_time ^UP", "Invalid ordering key in order_by clause 'start_time UP'."),
+    ("start_time ^UP AND AWAY", "Invalid order_by clause 'start_time UP AND AWAY'. Could not be parsed."),
+    ("^note.x", "Invalid order_by entity: note"),
     ("start_time ASC^, run_id", "Invalid order_by clause"),
     ("start_time ^, run_id", "Invalid order_by clause"),
     ("start_time ASC ^DESC", "Invalid order_by clause"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +74,9 @@ CONDITIONS: list[tuple[str, Filter]] = [
     ("metrics.`a b` = 1", condition("metric", "a b", "=", 1)),
     ('metrics."a b" = 1', condition("metric", "a b", "=", 1)),
     ("metrics.`a.\"b'` = 1", condition("metric", "a.\"b'", "=", 1)),
+    ("`metrics`.a = 1", condition("metric", "a", "=", 1)),
+    ("`metrics`.`a b` = 1", condition("metric", "a b", "=", 1)),
+    ('`metrics`."a b" = 1', condition("metric", "a b", "=", 1)),
     ("metrics.5 = 1", condition("metric", "5", "=", 1)),
     ("metrics.and = 1", condition("metric", "and", "=", 1)),
     ("metrics.größe = 1", condition("metric", "größe", "=", 1)),
@@ -135,6 +140,20 @@ TREES: list[tuple[str, Filter | None]] = [
 @pytest.mark.parametrize(("text", "expected"), TREES, ids=[text for text, _ in TREES])
 def test_a_tree(text: str, expected: Filter | None) -> None:
     assert parse_filter(text, SCHEMA) == expected
+
+
+BARE: list[tuple[str, Filter]] = [
+    ("params.p = 0.10", condition("param", "p", "=", "0.10")),
+    ("params.p = -1e-3", condition("param", "p", "=", "-1e-3")),
+    ("params.p != adam", condition("param", "p", "!=", "adam")),
+    ("params.p = 'adam'", condition("param", "p", "=", "adam")),
+    ("metrics.a = 1", condition("metric", "a", "=", 1)),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), BARE, ids=[text for text, _ in BARE])
+def test_texts_without_quotes_where_a_schema_takes_them(text: str, expected: Filter) -> None:
+    assert parse_filter(text, replace(SCHEMA, bare_texts=True)) == expected
 
 
 def test_positions_are_those_of_the_reference_and_the_comparator() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rekam_runtime.filtering import MATCHING, NULLNESS, ORDERING, Entity, Field, Kind, Schema
+from rekam_runtime.filtering import MATCHING, MEMBERSHIP, NULLNESS, ORDERING, Entity, Field, Kind, Schema
 
 EXPERIMENTS = Schema(
     entities=(
@@ -13,9 +13,10 @@ EXPERIMENTS = Schema(
                 Field("name", Kind.TEXT, MATCHING),
                 Field("creation_time", Kind.NUMBER, ORDERING),
                 Field("last_update_time", Kind.NUMBER, ORDERING),
-                # Sorts as a number; the request names experiments, a filter does not.
-                Field("experiment_id", Kind.NUMBER, frozenset()),
+                # Sorts as a number.
+                Field("experiment_id", Kind.TEXT, MATCHING | MEMBERSHIP),
             ),
+            said="attributes",
         ),
         Entity("tag", ("tags",), any_key=Field("tag", Kind.TEXT, MATCHING | NULLNESS, sortable=False)),
     ),

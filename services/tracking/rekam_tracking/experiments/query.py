@@ -8,6 +8,7 @@ from rekam_proto.tracking.v1 import experiment_pb2, read_pb2
 from rekam_runtime.errors import Invalid
 from rekam_runtime.filtering import (
     Comparison,
+    Kind,
     Operator,
     Or,
     OrderTerm,
@@ -119,8 +120,8 @@ def _condition(parameters: Parameters, tree: Positive) -> str:
         condition = "true" if present else text_condition(parameters, "v.value", tree)
         return _statements.tag_matches.format(key=key, condition=condition)
     column = _COLUMNS[tree.reference.key]
-    if column.sql_type == "text":
-        return text_condition(parameters, column.expression, tree)
+    if tree.reference.kind is Kind.TEXT:
+        return text_condition(parameters, f'{column.expression}::text COLLATE "C"', tree)
     return integer_condition(parameters, column.expression, tree)
 
 

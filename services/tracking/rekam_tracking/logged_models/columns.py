@@ -18,6 +18,7 @@ TEXTS = {
     "model_type": "m.model_type",
     "source_run_id": "m.source_run_id",
     "artifact_uri": "m.artifact_uri",
+    "lifecycle_stage": "(ARRAY['active', 'deleted'])[m.lifecycle + 1] COLLATE \"C\"",
     "status": f'(ARRAY[{_STATUSES}])[m.status] COLLATE "C"',
 }
 TIMES = {"creation_timestamp": "m.created_ms", "last_updated_timestamp": "m.updated_ms"}

@@ -18,6 +18,8 @@ LOGGED_MODELS = Schema(
                 Field("source_run_id", Kind.TEXT, _TEXT),
                 Field("artifact_uri", Kind.TEXT, _TEXT, aliases=("artifact_location",)),
                 Field("status", Kind.TEXT, _TEXT),
+                # Of what is found: active.
+                Field("lifecycle_stage", Kind.TEXT, _TEXT),
                 Field(
                     "creation_timestamp",
                     Kind.NUMBER,
@@ -31,6 +33,7 @@ LOGGED_MODELS = Schema(
                     aliases=("last_updated_time", "last_updated_timestamp_ms"),
                 ),
             ),
+            said="attributes",
         ),
         # Every logged value; a condition is met by any of them.
         Entity("metric", ("metrics",), any_key=Field("metric", Kind.NUMBER, ORDERING)),
@@ -38,4 +41,5 @@ LOGGED_MODELS = Schema(
         Entity("tag", ("tags",), any_key=Field("tag", Kind.TEXT, _TEXT | NULLNESS, sortable=False)),
     ),
     default="attribute",
+    bare_texts=True,
 )

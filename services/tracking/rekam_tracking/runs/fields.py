@@ -18,12 +18,14 @@ RUNS = Schema(
                 Field("start_time", Kind.NUMBER, ORDERING, aliases=("created", "Created")),
                 Field("end_time", Kind.NUMBER, ORDERING),
             ),
+            said="attributes",
         ),
         Entity("metric", ("metrics",), any_key=Field("metric", Kind.NUMBER, ORDERING)),
         Entity(
             "param",
             ("params", "parameter", "parameters"),
             any_key=Field("param", Kind.TEXT, MATCHING | NULLNESS),
+            said="parameter",
         ),
         Entity("tag", ("tags",), any_key=Field("tag", Kind.TEXT, MATCHING | NULLNESS)),
         # A run may have several; each condition may be met by another.
@@ -34,6 +36,7 @@ RUNS = Schema(
                 Field(name, Kind.TEXT, MATCHING | MEMBERSHIP, sortable=False)
                 for name in ("name", "digest", "context")
             ),
+            said="dataset attributes",
         ),
     ),
     default="attribute",
