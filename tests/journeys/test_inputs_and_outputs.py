@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable
 
 import grpc.aio
@@ -13,6 +14,7 @@ from rekam_proto.tracking.v1 import run_pb2 as r
 from rekam_proto.tracking.v1.read_pb2 import Tag
 from rekam_runtime.errors import Invalid
 from rekam_runtime.rpc.status import error_from_rpc
+from rekam_tracking import rules
 from tests.support.nats import running_nats
 from tests.support.postgres import database_url, postgres_server
 from tests.support.tracking_service import TrackingService, running_tracking
@@ -78,11 +80,30 @@ async def test_a_run_says_what_it_read_and_made(tracking: TrackingService) -> No
     ]
 
 
+async def test_a_large_schema_is_stored_compressed(tracking: TrackingService) -> None:
+    run = await new_run(tracking)
+    large = d.Dataset(name="wide", digest="1", schema="é" * rules.MAX_SCHEMA, profile='{"rows": 1}' * 100_000)
+    await log(tracking, run, d.DatasetInput(dataset=large))
+    got = await tracking.runs.GetRun(r.GetRunRequest(run_id=run))
+    assert got.inputs.datasets[0].dataset == large
+    # More than the log takes, even compressed.
+    noise = d.Dataset(name="noise", digest="1", profile=secrets.token_hex(1_200_000))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await log(tracking, run, d.DatasetInput(dataset=noise))
+    error = error_from_rpc(refused.value)
+    assert isinstance(error, Invalid)
+    assert "compressed" in error.message
+    again = await tracking.runs.GetRun(r.GetRunRequest(run_id=run))
+    assert again.inputs == got.inputs
+
+
 async def test_refusals_name_the_field(tracking: TrackingService) -> None:
     run = await new_run(tracking)
     stub = dataset_pb2_grpc.DatasetServiceStub(tracking.channel)
     nameless = d.DatasetInput(dataset=d.Dataset(digest="1"))
     long = dataset("a", "x" * 501)
+    wide = d.DatasetInput(dataset=d.Dataset(name="a", digest="1", schema="x" * (rules.MAX_SCHEMA + 1)))
+    huge = d.DatasetInput(dataset=d.Dataset(name="a", digest="1", profile="x" * rules.MAX_INPUTS_BYTES))
     calls: list[tuple[Awaitable[object], str]] = [
         (
             tracking.runs.LogInputs(r.LogInputsRequest(run_id=run, datasets=[nameless])),
@@ -92,6 +113,11 @@ async def test_refusals_name_the_field(tracking: TrackingService) -> None:
             tracking.runs.LogInputs(r.LogInputsRequest(run_id=run, datasets=[long])),
             "datasets[0].tags[0].value",
         ),
+        (
+            tracking.runs.LogInputs(r.LogInputsRequest(run_id=run, datasets=[wide])),
+            "datasets[0].dataset.schema",
+        ),
+        (tracking.runs.LogInputs(r.LogInputsRequest(run_id=run, datasets=[huge])), "datasets"),
         (
             tracking.runs.LogOutputs(r.LogOutputsRequest(run_id=run, models=[r.ModelOutput()])),
             "models[0].model_id",

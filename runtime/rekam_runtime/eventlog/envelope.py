@@ -7,10 +7,17 @@ import uuid
 from collections.abc import Mapping
 
 from google.protobuf.message import DecodeError, Message
+from numcodecs.zstd import Zstd
 
-from rekam_proto.event.v1.envelope_pb2 import Envelope, Origin
-from rekam_runtime.errors import Quarantine
+from rekam_proto.event.v1.envelope_pb2 import COMPRESSION_NONE, COMPRESSION_ZSTD, Envelope, Origin
+from rekam_runtime.errors import Invalid, Quarantine
 from rekam_runtime.eventlog.port import Draft, Record
+
+# A log takes messages of 1 MiB, the envelope's other fields and headers included.
+MAX_PAYLOAD_BYTES = 1_000_000
+# Smaller ones are not worth the time.
+_COMPRESSED_FROM_BYTES = 100_000
+_zstd = Zstd(level=3)
 
 
 def type_name(message: Message | type[Message]) -> str:
@@ -34,7 +41,15 @@ def wrap(
     event_id: bytes | None = None,
     schema_version: int = 1,
 ) -> Envelope:
-    """An event as it is to be stored, now."""
+    """An event as it is to be stored, now. Raises Invalid when it is too large for the log."""
+    payload, compression = message.SerializeToString(), COMPRESSION_NONE
+    if len(payload) > _COMPRESSED_FROM_BYTES:
+        payload, compression = _zstd.encode(payload), COMPRESSION_ZSTD
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise Invalid(
+            f"an event has at most {MAX_PAYLOAD_BYTES:,} bytes, compressed; this one has {len(payload):,}: "
+            "send less at a time"
+        )
     return Envelope(
         event_id=event_id or uuid.uuid4().bytes,
         type=type_name(message),
@@ -45,13 +60,27 @@ def wrap(
         traceparent=traceparent,
         causation_id=causation_id,
         origin=origin,
-        payload=message.SerializeToString(),
+        payload=payload,
+        compression=compression,
     )
 
 
 def draft(subject: str, envelope: Envelope, expected: int | None = None) -> Draft:
     """What to append for an envelope; its event id is the log's idempotency key."""
     return Draft(subject, envelope.SerializeToString(), envelope.event_id.hex(), expected)
+
+
+def payload_of(envelope: Envelope) -> bytes:
+    """The serialized event; Quarantine when it cannot be decompressed."""
+    match envelope.compression:
+        case 0:
+            return envelope.payload
+        case 1:
+            try:
+                return bytes(_zstd.decode(envelope.payload))
+            except RuntimeError as error:
+                raise Quarantine(f"the payload cannot be decompressed: {error}") from error
+    raise Quarantine(f"the payload's compression {envelope.compression} is not known")
 
 
 def unwrap(record: Record, registry: Mapping[str, type[Message]]) -> tuple[Envelope, Message]:
@@ -64,6 +93,6 @@ def unwrap(record: Record, registry: Mapping[str, type[Message]]) -> tuple[Envel
     if known is None:
         raise Quarantine(f"record {record.position} is of unknown type {envelope.type!r}")
     try:
-        return envelope, known.FromString(envelope.payload)
+        return envelope, known.FromString(payload_of(envelope))
     except DecodeError as error:
         raise Quarantine(f"record {record.position} is not a {envelope.type}: {error}") from error

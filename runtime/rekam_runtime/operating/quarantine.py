@@ -10,7 +10,8 @@ from google.protobuf import json_format, symbol_database
 from google.protobuf.message import DecodeError
 
 from rekam_proto.event.v1.envelope_pb2 import Envelope
-from rekam_runtime.errors import FailedPrecondition, NotFound
+from rekam_runtime.errors import FailedPrecondition, NotFound, Quarantine
+from rekam_runtime.eventlog.envelope import payload_of
 from rekam_runtime.eventlog.port import Record
 from rekam_runtime.postgres import Connection, Pool, Row, Statements, acquire, generations, pinned
 from rekam_runtime.postgres.blame import blames_data
@@ -106,11 +107,12 @@ def as_json(data: bytes) -> str:
 
 
 def _event(envelope: Envelope) -> Any:
-    if len(envelope.payload) > _SHOWN_BYTES:
-        return f"{len(envelope.payload)} bytes"
     try:
+        payload = payload_of(envelope)
+        if len(payload) > _SHOWN_BYTES:
+            return f"{len(payload)} bytes"
         kind: Any = symbol_database.Default().GetSymbol(envelope.type)
-        event = kind.FromString(envelope.payload)
-    except (KeyError, DecodeError) as error:
+        event = kind.FromString(payload)
+    except (KeyError, DecodeError, Quarantine) as error:
         return f"cannot be read: {error}"
     return json_format.MessageToDict(event, preserving_proto_field_name=True)

@@ -24,6 +24,7 @@ MAX_DATASET_NAME = 500
 MAX_DATASET_DIGEST = 36
 MAX_SOURCE_TYPE = 36
 MAX_SOURCE = 65_535
+MAX_SCHEMA = 1_048_575
 MAX_INPUT_TAG_KEY = 255
 MAX_INPUT_TAG_VALUE = 500
 MAX_MODEL_REFERENCE = 36
@@ -31,6 +32,8 @@ MAX_MODEL_NAME = 500
 MAX_ITEMS = 1_000
 # One request becomes one event, and the log takes events of up to 1 MiB.
 MAX_REQUEST_BYTES = 1_000_000
+# Of schemas and profiles, which are large and compress well.
+MAX_INPUTS_BYTES = 4 * 1024 * 1024
 
 RUN_NAME_TAG = "mlflow.runName"
 
@@ -54,14 +57,13 @@ def some_text(value: str, limit: int, field: str, what: str) -> None:
     text(value, limit, field, what)
 
 
-def size(items: int, message_bytes: int, field: str) -> None:
-    """A request that fits into one event."""
+def size(items: int, message_bytes: int, field: str, most: int = MAX_REQUEST_BYTES) -> None:
+    """A request that fits into one event; most: of its bytes."""
     if items > MAX_ITEMS:
         raise Invalid(f"a request has at most {MAX_ITEMS} {field}, this one has {items}", field=field)
-    if message_bytes > MAX_REQUEST_BYTES:
+    if message_bytes > most:
         raise Invalid(
-            f"a request has at most {MAX_REQUEST_BYTES} bytes, this one has {message_bytes}: "
-            f"send fewer {field} at a time",
+            f"a request has at most {most} bytes, this one has {message_bytes}: send fewer {field} at a time",
             field=field,
         )
 
@@ -116,8 +118,8 @@ def dataset_inputs(values: Iterable[dataset_pb2.DatasetInput], field: str = "dat
         some_text(dataset.digest, MAX_DATASET_DIGEST, f"{within}.digest", "a dataset's digest")
         text(dataset.source_type, MAX_SOURCE_TYPE, f"{within}.source_type", "a source's type")
         text(dataset.source, MAX_SOURCE, f"{within}.source", "a dataset's source")
-        text(dataset.schema, MAX_REQUEST_BYTES, f"{within}.schema", "a dataset's schema")
-        text(dataset.profile, MAX_REQUEST_BYTES, f"{within}.profile", "a dataset's profile")
+        text(dataset.schema, MAX_SCHEMA, f"{within}.schema", "a dataset's schema")
+        text(dataset.profile, MAX_INPUTS_BYTES, f"{within}.profile", "a dataset's profile")
         for place, tag in enumerate(value.tags):
             of_tag = f"{field}[{index}].tags[{place}]"
             some_text(tag.key, MAX_INPUT_TAG_KEY, f"{of_tag}.key", "a key of an input's tag")
@@ -135,8 +137,12 @@ def model_references(values: Iterable[str], field: str = "models") -> None:
         some_text(value, MAX_MODEL_REFERENCE, f"{field}[{index}].model_id", "a model's id")
 
 
+def is_model_id(value: str) -> bool:
+    return _MODEL_ID.fullmatch(value) is not None
+
+
 def model_id(value: str, field: str = "model_id") -> None:
-    if not _MODEL_ID.fullmatch(value):
+    if not is_model_id(value):
         raise Invalid(f"a model's id is 'm-' and 32 lower-case hex digits, got {value[:80]!r}", field=field)
 
 

@@ -121,8 +121,8 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
         self, request: run_pb2.LogInputsRequest, context: Context
     ) -> run_pb2.LogInputsResponse:
         rules.run_id(request.run_id)
-        rules.size(len(request.datasets), request.ByteSize(), "datasets")
-        rules.size(len(request.models), request.ByteSize(), "models")
+        rules.size(len(request.datasets), request.ByteSize(), "datasets", rules.MAX_INPUTS_BYTES)
+        rules.size(len(request.models), request.ByteSize(), "models", rules.MAX_INPUTS_BYTES)
         rules.dataset_inputs(request.datasets)
         rules.model_references(model.model_id for model in request.models)
         await self._runs.log_inputs(
