@@ -105,6 +105,8 @@ async def test_refusals(tracking: TrackingService) -> None:
             Code.INVALID_ARGUMENT,
         ),
         (stub.GetLoggedModel(m.GetLoggedModelRequest(model_id=MODEL)), Code.NOT_FOUND),
+        (stub.GetLoggedModel(m.GetLoggedModelRequest(model_id="*")), Code.NOT_FOUND),
+        (stub.DeleteLoggedModel(m.DeleteLoggedModelRequest(model_id="m-1")), Code.NOT_FOUND),
         (
             stub.FinalizeLoggedModel(m.FinalizeLoggedModelRequest(model_id=model)),
             Code.INVALID_ARGUMENT,

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.tracking.v1 import logged_model_pb2, read_pb2
 from rekam_runtime.errors import AlreadyExists, NotFound
+from rekam_tracking.sequences import Sequences
 from rekam_tracking.standings import Standing, artifact_uri, require_for_creation
 from rekam_tracking.write_once import new_params
 
@@ -38,14 +39,12 @@ class LoggedModelState:
     tags: dict[str, str] = field(default_factory=dict)
     # Writer of the record that created the model; empty for a plain request.
     creator: str = ""
-    # Greatest sequence of a record seen, by writer.
-    sequences: dict[str, int] = field(default_factory=dict)
+    sequences: Sequences = field(default_factory=Sequences)
     weight: int = 1_000
 
     def apply(self, event: Message, envelope: envelope_pb2.Envelope, position: int) -> None:
         origin = envelope.origin
-        if origin.writer and origin.sequence > self.sequences.get(origin.writer, 0):
-            self.sequences[origin.writer] = origin.sequence
+        self.sequences.note(origin)
         match event:
             case logged_model_pb2.LoggedModelCreated():
                 self._create(event)
@@ -77,10 +76,6 @@ class LoggedModelState:
         self.source_run_id = event.source_run_id
         self.params = {param.key: param.value for param in event.params}
         self.tags = {tag.key: tag.value for tag in event.tags}
-
-    def seen(self, origin: Origin | None) -> bool:
-        """Whether this record of a writer was applied before."""
-        return origin is not None and origin.sequence <= self.sequences.get(origin.writer, 0)
 
 
 def create(
@@ -126,7 +121,7 @@ def finalize(
     now_ms: int,
     origin: Origin | None,
 ) -> logged_model_pb2.LoggedModelFinalized | None:
-    if state.seen(origin) or (status == state.status and origin is None):
+    if state.sequences.has(origin) or (status == state.status and origin is None):
         return None
     return logged_model_pb2.LoggedModelFinalized(model_id=state.model_id, status=status, updated_ms=now_ms)
 
@@ -140,7 +135,7 @@ def delete(state: LoggedModelState, *, now_ms: int) -> logged_model_pb2.LoggedMo
 def set_tags(
     state: LoggedModelState, tags: Mapping[str, str], origin: Origin | None
 ) -> logged_model_pb2.LoggedModelTagsSet | None:
-    if state.seen(origin) or not tags:
+    if state.sequences.has(origin) or not tags:
         return None
     # A writer's record is kept even if it changes nothing now: its sequence must be seen.
     if origin is None and all(state.tags.get(key) == value for key, value in tags.items()):
@@ -153,7 +148,7 @@ def set_tags(
 def delete_tags(
     state: LoggedModelState, keys: Iterable[str], origin: Origin | None
 ) -> logged_model_pb2.LoggedModelTagsDeleted | None:
-    if state.seen(origin):
+    if state.sequences.has(origin):
         return None
     wanted = list(dict.fromkeys(keys))
     for index, key in enumerate(wanted):
@@ -167,7 +162,7 @@ def delete_tags(
 def log_params(
     state: LoggedModelState, params: Mapping[str, str], origin: Origin | None
 ) -> logged_model_pb2.LoggedModelParamsLogged | None:
-    if state.seen(origin):
+    if state.sequences.has(origin):
         return None
     new = new_params(state.params, params, f"model ID='{state.model_id}'")
     if not new:
@@ -182,7 +177,7 @@ def log_metrics(
     state: LoggedModelState, metrics: Iterable[logged_model_pb2.LoggedModelMetric], origin: Origin | None
 ) -> logged_model_pb2.LoggedModelMetricsLogged | None:
     event = logged_model_pb2.LoggedModelMetricsLogged(model_id=state.model_id, metrics=metrics)
-    return event if event.metrics and not state.seen(origin) else None
+    return event if event.metrics and not state.sequences.has(origin) else None
 
 
 def require(state: LoggedModelState, model_id: str) -> None:
@@ -192,4 +187,4 @@ def require(state: LoggedModelState, model_id: str) -> None:
 
 
 def not_found(model_id: str) -> NotFound:
-    return NotFound(f"Logged model with ID '{model_id}' not found.", field="model_id")
+    return NotFound(f"Logged model with ID '{model_id[:80]}' not found.", field="model_id")

@@ -44,7 +44,7 @@ class LoggedModelServicer(logged_model_pb2_grpc.LoggedModelServiceServicer):
     async def GetLoggedModel(
         self, request: logged_model_pb2.GetLoggedModelRequest, context: Context
     ) -> logged_model_pb2.LoggedModel:
-        rules.model_id(request.model_id)
+        _require_form(request.model_id)
         async with self._reads.connection(request.consistency, context) as connection:
             model = await query.get_logged_model(connection, request.model_id)
         if model is None or (model.lifecycle == read_pb2.LIFECYCLE_DELETED and not request.allow_deleted):
@@ -60,7 +60,7 @@ class LoggedModelServicer(logged_model_pb2_grpc.LoggedModelServiceServicer):
     async def FinalizeLoggedModel(
         self, request: logged_model_pb2.FinalizeLoggedModelRequest, context: Context
     ) -> logged_model_pb2.LoggedModel:
-        rules.model_id(request.model_id)
+        _require_form(request.model_id)
         rules.model_status(request.status)
         cause = cause_with_origin(request, context)
         return _model(await self._models.finalize(request.model_id, request.status, cause))
@@ -68,7 +68,7 @@ class LoggedModelServicer(logged_model_pb2_grpc.LoggedModelServiceServicer):
     async def SetLoggedModelTags(
         self, request: logged_model_pb2.SetLoggedModelTagsRequest, context: Context
     ) -> logged_model_pb2.SetLoggedModelTagsResponse:
-        rules.model_id(request.model_id)
+        _require_form(request.model_id)
         rules.size(len(request.tags), request.ByteSize(), "tags")
         tags = rules.run_tags(request.tags)
         await self._models.set_tags(request.model_id, tags, cause_with_origin(request, context))
@@ -77,7 +77,7 @@ class LoggedModelServicer(logged_model_pb2_grpc.LoggedModelServiceServicer):
     async def DeleteLoggedModelTags(
         self, request: logged_model_pb2.DeleteLoggedModelTagsRequest, context: Context
     ) -> logged_model_pb2.DeleteLoggedModelTagsResponse:
-        rules.model_id(request.model_id)
+        _require_form(request.model_id)
         rules.size(len(request.keys), request.ByteSize(), "keys")
         rules.keys(request.keys)
         await self._models.delete_tags(request.model_id, request.keys, cause_with_origin(request, context))
@@ -86,7 +86,7 @@ class LoggedModelServicer(logged_model_pb2_grpc.LoggedModelServiceServicer):
     async def LogLoggedModelParams(
         self, request: logged_model_pb2.LogLoggedModelParamsRequest, context: Context
     ) -> logged_model_pb2.LogLoggedModelParamsResponse:
-        rules.model_id(request.model_id)
+        _require_form(request.model_id)
         rules.size(len(request.params), request.ByteSize(), "params")
         params = rules.params(request.params)
         await self._models.log_params(request.model_id, params, cause_with_origin(request, context))
@@ -95,7 +95,7 @@ class LoggedModelServicer(logged_model_pb2_grpc.LoggedModelServiceServicer):
     async def LogLoggedModelMetrics(
         self, request: logged_model_pb2.LogLoggedModelMetricsRequest, context: Context
     ) -> logged_model_pb2.LogLoggedModelMetricsResponse:
-        rules.model_id(request.model_id)
+        _require_form(request.model_id)
         rules.size(len(request.metrics), request.ByteSize(), "metrics")
         rules.model_metrics(request.metrics)
         await self._models.log_metrics(request.model_id, request.metrics, cause_with_origin(request, context))
@@ -104,9 +104,15 @@ class LoggedModelServicer(logged_model_pb2_grpc.LoggedModelServiceServicer):
     async def DeleteLoggedModel(
         self, request: logged_model_pb2.DeleteLoggedModelRequest, context: Context
     ) -> logged_model_pb2.DeleteLoggedModelResponse:
-        rules.model_id(request.model_id)
+        _require_form(request.model_id)
         await self._models.delete(request.model_id, cause_of(request, context))
         return logged_model_pb2.DeleteLoggedModelResponse()
+
+
+def _require_form(model_id: str) -> None:
+    """No model has an id of another form."""
+    if not rules.is_model_id(model_id):
+        raise command.not_found(model_id)
 
 
 def _model(state: LoggedModelState) -> logged_model_pb2.LoggedModel:

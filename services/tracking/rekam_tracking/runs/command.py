@@ -16,6 +16,7 @@ from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
 from rekam_runtime.errors import AlreadyExists, FailedPrecondition, Invalid, NotFound
 from rekam_tracking.rules import RUN_NAME_TAG
+from rekam_tracking.sequences import Sequences
 from rekam_tracking.standings import Standing, artifact_uri, require_for_creation
 from rekam_tracking.write_once import new_params
 
@@ -48,14 +49,12 @@ class RunState:
     model_outputs: set[str] = field(default_factory=set)
     # Writer of the record that created the run; empty for a plain request.
     creator: str = ""
-    # Greatest sequence of a control record seen, by writer.
-    sequences: dict[str, int] = field(default_factory=dict)
+    sequences: Sequences = field(default_factory=Sequences)
     weight: int = 1_000
 
     def apply(self, event: Message, envelope: envelope_pb2.Envelope, position: int) -> None:
         origin = envelope.origin
-        if origin.writer and origin.sequence > self.sequences.get(origin.writer, 0):
-            self.sequences[origin.writer] = origin.sequence
+        self.sequences.note(origin)
         match event:
             case run_pb2.RunCreated():
                 self._create(event)
@@ -106,10 +105,6 @@ class RunState:
         if experiment.lifecycle_position > self.lifecycle_position:
             return experiment.lifecycle
         return self.lifecycle
-
-    def seen(self, origin: Origin | None) -> bool:
-        """Whether this record of a writer was applied before."""
-        return origin is not None and origin.sequence <= self.sequences.get(origin.writer, 0)
 
 
 def create(
@@ -167,7 +162,7 @@ def update(
     name: str | None,
     origin: Origin | None,
 ) -> run_pb2.RunUpdated | None:
-    if state.seen(origin):
+    if state.sequences.has(origin):
         return None
     require_active(state, experiment)
     if (status, state.status, end_ms) == (run_pb2.RUN_STATUS_RUNNING, run_pb2.RUN_STATUS_CRASHED, None):
@@ -219,7 +214,7 @@ def restore(state: RunState, experiment: Standing) -> run_pb2.RunRestored | None
 def log_params(
     state: RunState, experiment: Standing, params: Mapping[str, str], origin: Origin | None
 ) -> run_pb2.ParamsLogged | None:
-    if state.seen(origin):
+    if state.sequences.has(origin):
         return None
     require_active(state, experiment)
     new = new_params(state.params, params, f"run ID='{state.run_id}'")
@@ -229,7 +224,7 @@ def log_params(
 def set_tags(
     state: RunState, experiment: Standing, tags: Mapping[str, str], origin: Origin | None
 ) -> run_pb2.TagsSet | None:
-    if state.seen(origin):
+    if state.sequences.has(origin):
         return None
     require_active(state, experiment)
     if not tags:
@@ -243,7 +238,7 @@ def set_tags(
 def delete_tags(
     state: RunState, experiment: Standing, keys: Iterable[str], origin: Origin | None
 ) -> run_pb2.TagsDeleted | None:
-    if state.seen(origin):
+    if state.sequences.has(origin):
         return None
     require_active(state, experiment)
     wanted = list(dict.fromkeys(keys))
@@ -260,7 +255,7 @@ def log_inputs(
     models: Iterable[run_pb2.ModelInput],
     origin: Origin | None,
 ) -> run_pb2.InputsLogged | None:
-    if state.seen(origin):
+    if state.sequences.has(origin):
         return None
     require_active(state, experiment)
     new_datasets = _new(datasets, _identity, state.datasets)
@@ -275,7 +270,7 @@ def log_inputs(
 def log_outputs(
     state: RunState, experiment: Standing, models: Iterable[run_pb2.ModelOutput], origin: Origin | None
 ) -> run_pb2.OutputsLogged | None:
-    if state.seen(origin):
+    if state.sequences.has(origin):
         return None
     require_active(state, experiment)
     new = _new(models, lambda model: model.model_id, state.model_outputs)
