@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 import uuid
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 
 from rekam_runtime.blobs.memory import MemoryStore
-from rekam_runtime.blobs.port import BlobStore
+from rekam_runtime.blobs.port import Blob, BlobStore, Part, SignedRequest
 from rekam_runtime.blobs.s3 import S3Store
 from rekam_runtime.blobs.settings import S3Settings
-from rekam_runtime.errors import AlreadyExists, FailedPrecondition, Invalid, NotFound, Retry
+from rekam_runtime.blobs.writing import PART_BYTES, Written, write
+from rekam_runtime.budget import ByteBudget
+from rekam_runtime.errors import AlreadyExists, FailedPrecondition, Invalid, NotFound, Retry, Unsupported
 from rekam_runtime.settings import Secret
 from tests.support.ports import free_port
 from tests.support.seaweed import SeaweedServer
 
 pytestmark = pytest.mark.asyncio
+MIB = 1024 * 1024
 
 
 @pytest.fixture(params=["memory", "s3"])
@@ -98,6 +107,172 @@ async def test_a_listing_is_in_order_past_a_page(store: BlobStore, folder: str) 
     assert [blob.key async for blob in store.list(f"{folder}/a/", after=keys[20])] == keys[21:30]
 
 
+async def test_wrong_bytes_are_not_stored(store: BlobStore, folder: str) -> None:
+    digest = hashlib.sha256(b"right").hexdigest()
+    with pytest.raises(Retry):
+        await store.put(f"{folder}/a", b"wrong", digest)
+    assert [blob async for blob in store.list(f"{folder}/")] == []
+    await store.put(f"{folder}/a", b"right", digest)
+    assert await store.get(f"{folder}/a") == b"right"
+
+
+async def test_a_blob_is_read_as_a_stream(store: BlobStore, folder: str) -> None:
+    data = os.urandom(3 * MIB)
+    await store.put(f"{folder}/a", data)
+    assert b"".join([chunk async for chunk in store.read(f"{folder}/a")]) == data
+    for start, size in ((0, 1), (5, 2 * MIB), (3 * MIB - 1, 9), (7, None), (0, 3 * MIB)):
+        read = [chunk async for chunk in store.read(f"{folder}/a", start, size)]
+        assert b"".join(read) == data[start : None if size is None else start + size]
+    for start, size in ((3 * MIB, 1), (3 * MIB, None)):
+        with pytest.raises(Invalid):
+            _ = [chunk async for chunk in store.read(f"{folder}/a", start, size)]
+    with pytest.raises(NotFound):
+        _ = [chunk async for chunk in store.read(f"{folder}/b")]
+
+
+async def test_an_empty_blob_is_read_as_a_stream(store: BlobStore, folder: str) -> None:
+    await store.put(f"{folder}/a", b"")
+    assert b"".join([chunk async for chunk in store.read(f"{folder}/a")]) == b""
+
+
+async def test_a_blob_is_described(store: BlobStore, folder: str) -> None:
+    await store.put(f"{folder}/ä b", b"four")
+    assert await store.stat(f"{folder}/ä b") == Blob(f"{folder}/ä b", 4)
+    with pytest.raises(NotFound):
+        await store.stat(f"{folder}/b")
+
+
+async def test_a_blob_is_made_of_its_parts_in_order(store: BlobStore, folder: str) -> None:
+    key, data = f"{folder}/a", os.urandom(11 * MIB)
+    upload_id = await store.begin_upload(key)
+    second = await store.put_part(key, upload_id, 2, data[6 * MIB :])
+    first = await store.put_part(key, upload_id, 1, data[: 6 * MIB])
+    assert [blob async for blob in store.list(f"{folder}/")] == []
+    await store.complete_upload(key, upload_id, [second, first])
+    assert await store.get(key) == data
+    assert await store.stat(key) == Blob(key, len(data))
+    assert [upload async for upload in store.list_uploads(f"{folder}/")] == []
+
+
+async def test_a_part_that_is_not_there_makes_no_blob(store: BlobStore, folder: str) -> None:
+    key = f"{folder}/a"
+    upload_id = await store.begin_upload(key)
+    part = await store.put_part(key, upload_id, 1, b"one")
+    for wrong in ([replace(part, number=2)], [replace(part, etag='"0123456789abcdef0123456789abcdef"')]):
+        with pytest.raises(Invalid):
+            await store.complete_upload(key, upload_id, wrong)
+    assert [blob async for blob in store.list(f"{folder}/")] == []
+
+
+async def test_an_aborted_upload_is_gone(store: BlobStore, folder: str) -> None:
+    key = f"{folder}/a"
+    upload_id = await store.begin_upload(key)
+    part = await store.put_part(key, upload_id, 1, b"one")
+    await store.abort_upload(key, upload_id)
+    await store.abort_upload(key, upload_id)
+    with pytest.raises(NotFound):
+        await store.complete_upload(key, upload_id, [part])
+    with pytest.raises(NotFound):
+        await store.put_part(key, upload_id, 1, b"one")
+    assert [upload async for upload in store.list_uploads(f"{folder}/")] == []
+
+
+async def test_uploads_left_behind_are_listed(store: BlobStore, folder: str) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)  # S3 says whole seconds
+    begun = {(key, await store.begin_upload(key)) for key in (f"{folder}/a", f"{folder}/b", f"{folder}/a")}
+    await store.begin_upload(f"{uuid.uuid4().hex}/a")
+    listed = [upload async for upload in store.list_uploads(f"{folder}/")]
+    assert {(upload.key, upload.upload_id) for upload in listed} == begun
+    assert all(before <= upload.begun <= datetime.now(UTC) + timedelta(seconds=1) for upload in listed)
+
+
+async def in_chunks(data: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
+    for at in range(0, len(data), size):
+        yield data[at : at + size]
+
+
+@pytest.mark.parametrize("size", [0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 3 * PART_BYTES + 5])
+@pytest.mark.parametrize("said", [True, False])
+async def test_a_body_of_any_length_is_written(store: BlobStore, folder: str, size: int, said: bool) -> None:
+    data, budget = os.urandom(size), ByteBudget(2 * PART_BYTES)
+    written = await write(store, f"{folder}/a", in_chunks(data), budget, size if said else None)
+    assert written == Written(size, hashlib.sha256(data).hexdigest())
+    assert await store.get(f"{folder}/a") == data
+    assert budget.held == 0
+
+
+@pytest.mark.parametrize("size", [10, 2 * PART_BYTES])
+@pytest.mark.parametrize("said", [-1, 1])
+async def test_a_body_of_another_length_is_not_stored(
+    store: BlobStore, folder: str, size: int, said: int
+) -> None:
+    budget = ByteBudget(4 * PART_BYTES)
+    with pytest.raises(Invalid, match="the body"):
+        await write(store, f"{folder}/a", in_chunks(os.urandom(size)), budget, size + said)
+    await nothing_is_left(store, folder, budget)
+
+
+async def test_a_body_that_breaks_is_not_stored(store: BlobStore, folder: str) -> None:
+    async def breaking() -> AsyncIterator[bytes]:
+        yield os.urandom(2 * PART_BYTES + 1)
+        raise Retry("the client is gone")
+
+    budget = ByteBudget(4 * PART_BYTES)
+    with pytest.raises(Retry, match="the client is gone"):
+        await write(store, f"{folder}/a", breaking(), budget)
+    await nothing_is_left(store, folder, budget)
+
+
+async def test_a_write_that_is_cancelled_leaves_nothing(store: BlobStore, folder: str) -> None:
+    waits = asyncio.Event()
+
+    async def waiting() -> AsyncIterator[bytes]:
+        async for chunk in in_chunks(bytes(3 * PART_BYTES + 1)):
+            yield chunk
+        waits.set()
+        await asyncio.Event().wait()
+
+    budget = ByteBudget(2 * PART_BYTES)  # so one part at least was sent when the body waits
+    task = asyncio.create_task(write(store, f"{folder}/a", waiting(), budget))
+    await waits.wait()
+    assert [upload.key async for upload in store.list_uploads(f"{folder}/")] == [f"{folder}/a"]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await nothing_is_left(store, folder, budget)
+
+
+async def test_writes_hold_no_more_than_their_budget(store: BlobStore, folder: str) -> None:
+    budget, greatest = ByteBudget(3 * PART_BYTES), 0
+
+    async def watched(size: int) -> AsyncIterator[bytes]:
+        nonlocal greatest
+        async for chunk in in_chunks(bytes(size)):
+            greatest = max(greatest, budget.held)
+            yield chunk
+
+    await asyncio.gather(*(write(store, f"{folder}/{n}", watched(PART_BYTES * 2), budget) for n in range(6)))
+    assert PART_BYTES < greatest <= budget.limit
+    assert budget.held == 0
+
+
+async def nothing_is_left(store: BlobStore, folder: str, budget: ByteBudget) -> None:
+    assert [blob async for blob in store.list(f"{folder}/")] == []
+    assert [upload async for upload in store.list_uploads(f"{folder}/")] == []
+    assert budget.held == 0
+
+
+async def test_what_nobody_can_reach_is_not_signed(store: BlobStore) -> None:
+    assert not store.signs
+    for signing in (
+        store.sign_put("a", hashlib.sha256(b"").hexdigest(), 60),
+        store.sign_part("a", "upload", 1, 60),
+        store.sign_get("a", 60),
+    ):
+        with pytest.raises(Unsupported):
+            await signing
+
+
 # S3 alone: what a store that is somewhere else can do.
 
 
@@ -137,3 +312,75 @@ async def test_after_a_kill_it_goes_on(mortal_seaweed_server: SeaweedServer) -> 
     assert await store.get("kept") == b"kept"
     await store.put("next", b"next")
     await store.close()
+
+
+@pytest.fixture
+async def signing(seaweed_server: SeaweedServer) -> AsyncIterator[S3Store]:
+    """A store that signs for another address than its own: a name of the same machine."""
+    settings = seaweed_server.settings
+    public = settings.s3_endpoint.replace("127.0.0.1", "localhost")
+    store = S3Store(replace(settings, s3_public_endpoint=public))
+    yield store
+    await store.close()
+
+
+async def test_whoever_holds_a_signed_put_stores_these_bytes_only(signing: S3Store, folder: str) -> None:
+    data = os.urandom(1000)
+    signed = await signing.sign_put(f"{folder}/ä b+c", hashlib.sha256(data).hexdigest(), 60)
+    assert signing.signs and urlsplit(signed.url).hostname == "localhost"
+    for refused in (
+        await send("PUT", signed, os.urandom(1000)),
+        await send("PUT", replace(signed, headers={}), data),
+        await send("PUT", replace(signed, url=signed.url.replace("c?", "d?")), data),
+    ):
+        assert refused.status in (400, 403)
+    assert [blob async for blob in signing.list(f"{folder}/")] == []
+    assert (await send("PUT", signed, data)).status == 200
+    assert await signing.get(f"{folder}/ä b+c") == data
+
+
+async def test_whoever_holds_signed_parts_stores_them(signing: S3Store, folder: str) -> None:
+    key, data = f"{folder}/a", os.urandom(6 * MIB)
+    upload_id = await signing.begin_upload(key, signed=True)
+    parts = []
+    for number, part in ((1, data[: 5 * MIB]), (2, data[5 * MIB :])):
+        answer = await send("PUT", await signing.sign_part(key, upload_id, number, 60), part)
+        parts.append(Part(number, answer.etag))
+    await signing.complete_upload(key, upload_id, parts)
+    assert await signing.get(key) == data
+
+
+async def test_whoever_holds_a_signed_get_reads_and_reads_ranges(signing: S3Store, folder: str) -> None:
+    await signing.put(f"{folder}/a", bytes(range(200)))
+    disposition = "attachment; filename*=UTF-8''%C3%A4"
+    signed = await signing.sign_get(f"{folder}/a", 60, media_type="text/x", disposition=disposition)
+    whole = await send("GET", signed)
+    assert (whole.status, whole.body) == (200, bytes(range(200)))
+    assert (whole.headers["Content-Type"], whole.headers["Content-Disposition"]) == ("text/x", disposition)
+    part = await send("GET", replace(signed, headers={"Range": "bytes=10-19"}))
+    assert (part.status, part.body) == (206, bytes(range(10, 20)))
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def etag(self) -> str:
+        return self.headers["ETag"]
+
+
+async def send(method: str, signed: SignedRequest, body: bytes | None = None) -> Answer:
+    """As a client without our libraries would."""
+
+    def sent() -> Answer:
+        request = Request(signed.url, data=body, headers=dict(signed.headers), method=method)
+        try:
+            with urlopen(request) as answer:
+                return Answer(answer.status, dict(answer.headers), answer.read())
+        except HTTPError as error:
+            return Answer(error.code, dict(error.headers), error.read())
+
+    return await asyncio.to_thread(sent)

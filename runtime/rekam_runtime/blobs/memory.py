@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import hashlib
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NoReturn
 
-from rekam_runtime.blobs.port import Blob
-from rekam_runtime.errors import AlreadyExists, Invalid, NotFound
+from rekam_runtime.blobs.port import Blob, Part, SignedRequest, Upload
+from rekam_runtime.errors import AlreadyExists, Invalid, NotFound, Retry, Unsupported
+
+_CHUNK = 64 * 1024
+
+
+@dataclass
+class _Upload:
+    key: str
+    begun: datetime
+    parts: dict[int, bytes] = field(default_factory=dict)
 
 
 class MemoryStore:
     """`BlobStore` in this process's memory; as large as what is put."""
 
+    signs = False
+
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
+        self.uploads: dict[str, _Upload] = {}
 
-    async def put(self, key: str, data: bytes) -> None:
+    async def put(self, key: str, data: bytes, sha256: str = "") -> None:
+        if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+            raise Retry(f"blob {key} does not have the SHA-256 {sha256}")
         if key in self.blobs:
             raise AlreadyExists(f"blob {key} is there already")
         self.blobs[key] = bytes(data)
@@ -30,6 +49,15 @@ class MemoryStore:
             raise Invalid(f"blob {key} has no {size} bytes at {start}")
         return data[start : start + size]
 
+    async def read(self, key: str, start: int = 0, size: int | None = None) -> AsyncGenerator[bytes, None]:
+        whole = start == 0 and size is None
+        data = await (self.get(key) if whole else self.get_range(key, start, _END if size is None else size))
+        for at in range(0, len(data), _CHUNK):
+            yield data[at : at + _CHUNK]
+
+    async def stat(self, key: str) -> Blob:
+        return Blob(key, len(await self.get(key)))
+
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Blob]:
         for key in sorted(self.blobs):
             if key.startswith(prefix) and key > after:
@@ -38,5 +66,53 @@ class MemoryStore:
     async def delete(self, key: str) -> None:
         self.blobs.pop(key, None)
 
+    async def begin_upload(self, key: str, *, signed: bool = False) -> str:
+        upload_id = uuid.uuid4().hex
+        self.uploads[upload_id] = _Upload(key, datetime.now(UTC))
+        return upload_id
+
+    async def put_part(self, key: str, upload_id: str, number: int, data: bytes) -> Part:
+        self._upload(key, upload_id).parts[number] = bytes(data)
+        return Part(number, hashlib.sha256(data).hexdigest())
+
+    async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
+        stored = self._upload(key, upload_id).parts
+        for part in parts:
+            if hashlib.sha256(stored.get(part.number, b"")).hexdigest() != part.etag:
+                raise Invalid(f"blob {key}: part {part.number} is not the one that was put")
+        self.blobs[key] = b"".join(stored[part.number] for part in sorted(parts, key=lambda p: p.number))
+        del self.uploads[upload_id]
+
+    async def abort_upload(self, key: str, upload_id: str) -> None:
+        self.uploads.pop(upload_id, None)
+
+    async def list_uploads(self, prefix: str) -> AsyncIterator[Upload]:
+        for upload_id, upload in list(self.uploads.items()):
+            if upload.key.startswith(prefix):
+                yield Upload(upload.key, upload_id, upload.begun)
+
+    async def sign_put(self, key: str, sha256: str, valid_s: int) -> SignedRequest:
+        self._sign_nothing()
+
+    async def sign_part(self, key: str, upload_id: str, number: int, valid_s: int) -> SignedRequest:
+        self._sign_nothing()
+
+    async def sign_get(
+        self, key: str, valid_s: int, *, media_type: str = "", disposition: str = ""
+    ) -> SignedRequest:
+        self._sign_nothing()
+
     async def close(self) -> None:
         pass
+
+    def _upload(self, key: str, upload_id: str) -> _Upload:
+        upload = self.uploads.get(upload_id)
+        if upload is None or upload.key != key:
+            raise NotFound(f"blob {key}: there is no upload {upload_id}")
+        return upload
+
+    def _sign_nothing(self) -> NoReturn:
+        raise Unsupported("blobs: nobody else can reach this process's memory")
+
+
+_END = 2**63

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import grpc.aio
 import pytest
 
-from rekam_gateway.ingest.budget import ByteBudget
 from rekam_gateway.ingest.key_sets import KeySets
 from rekam_gateway.ingest.session import Session
 from rekam_gateway.ingest.tracking import TrackingClient
+from rekam_runtime.budget import ByteBudget
 from rekam_runtime.errors import Retry
 
 

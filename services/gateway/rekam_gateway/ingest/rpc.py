@@ -8,12 +8,12 @@ import grpc
 import grpc.aio
 
 from rekam_gateway import telemetry
-from rekam_gateway.ingest.budget import ByteBudget
 from rekam_gateway.ingest.key_sets import KeySets
 from rekam_gateway.ingest.publisher import ShardPublisher
 from rekam_gateway.ingest.session import Session
 from rekam_gateway.ingest.tracking import TrackingClient
 from rekam_proto.ingest.v1 import ingest_pb2
+from rekam_runtime.budget import ByteBudget
 from rekam_runtime.errors import Retry
 
 SERVICE = ingest_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name

@@ -11,12 +11,12 @@ from google.protobuf.message import DecodeError
 
 from rekam_gateway import telemetry
 from rekam_gateway.ingest import rules
-from rekam_gateway.ingest.budget import ByteBudget
 from rekam_gateway.ingest.key_sets import KeySet, KeySets
 from rekam_gateway.ingest.publisher import ShardPublisher, serialized
 from rekam_gateway.ingest.tracking import TrackingClient
 from rekam_proto.ingest.v1 import ingest_pb2, points_pb2, views_pb2
 from rekam_proto.tracking.v1 import read_pb2
+from rekam_runtime.budget import ByteBudget
 from rekam_runtime.errors import FailedPrecondition, Invalid, NotFound, Refused, Retry, SlowDown
 from rekam_runtime.eventlog.shards import shard_of
 from rekam_runtime.rpc.status import code_of

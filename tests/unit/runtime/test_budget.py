@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from rekam_gateway.ingest.budget import ByteBudget
+from rekam_runtime.budget import ByteBudget
 
 
 async def settled() -> None:
