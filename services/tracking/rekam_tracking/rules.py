@@ -6,8 +6,10 @@ in the protos; a value that is too long is refused, never cut.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.tracking.v1 import dataset_pb2, logged_model_pb2, read_pb2, run_pb2
@@ -29,6 +31,7 @@ MAX_INPUT_TAG_KEY = 255
 MAX_INPUT_TAG_VALUE = 500
 MAX_MODEL_REFERENCE = 36
 MAX_MODEL_NAME = 500
+MAX_MODEL_TEXT = 65_535
 MAX_ITEMS = 1_000
 # One request becomes one event, and the log takes events of up to 1 MiB.
 MAX_REQUEST_BYTES = 1_000_000
@@ -78,12 +81,14 @@ def keys(values: Sequence[str], field: str = "keys") -> None:
         key(value, f"{field}[{index}]")
 
 
-def params(values: Iterable[read_pb2.Param], field: str = "params") -> dict[str, str]:
-    """Checked params by key; two different values for one key are refused."""
+def params(
+    values: Iterable[read_pb2.Param], field: str = "params", limit: int = MAX_PARAM_VALUE
+) -> dict[str, str]:
+    """Checked params by key; two different values for one key are refused. limit: of a value's characters."""
     checked: dict[str, str] = {}
     for index, param in enumerate(values):
         key(param.key, f"{field}[{index}].key")
-        text(param.value, MAX_PARAM_VALUE, f"{field}[{index}].value", "a param's value")
+        text(param.value, limit, f"{field}[{index}].value", "a param's value")
         if checked.setdefault(param.key, param.value) != param.value:
             raise Invalid(
                 f"param {param.key!r} stands twice in the request, with different values",
@@ -100,6 +105,16 @@ def run_tags(values: Iterable[read_pb2.Tag], field: str = "tags") -> dict[str, s
 def experiment_tags(values: Iterable[read_pb2.Tag], field: str = "tags") -> dict[str, str]:
     """As run_tags, with the limit of experiments."""
     return _tags(values, MAX_EXPERIMENT_TAG_VALUE, field)
+
+
+def model_params(values: Iterable[read_pb2.Param]) -> dict[str, str]:
+    """As params, with the limit of logged models."""
+    return params(values, limit=MAX_MODEL_TEXT)
+
+
+def model_tags(values: Iterable[read_pb2.Tag]) -> dict[str, str]:
+    """As run_tags, with the limit of logged models."""
+    return _tags(values, MAX_MODEL_TEXT, "tags")
 
 
 def _tags(values: Iterable[read_pb2.Tag], limit: int, field: str) -> dict[str, str]:
@@ -177,6 +192,16 @@ def model_metrics(values: Iterable[logged_model_pb2.LoggedModelMetric], field: s
         text(value.dataset_digest, MAX_DATASET_DIGEST, f"{within}.dataset_digest", "a dataset's digest")
         if value.run_id:
             run_id(value.run_id, f"{within}.run_id")
+
+
+def json_object(value: str, field: str) -> dict[str, Any]:
+    try:
+        read = json.loads(value)
+    except (ValueError, RecursionError):
+        read = None
+    if not isinstance(read, dict):
+        raise Invalid(f"{field} must be a JSON object", field=field)
+    return read
 
 
 def run_id(value: str, field: str = "run_id") -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from rekam.client import Client
 from rekam.testing import LocalStack
 from tests.support.mlflow_rest import Rest
 
@@ -15,3 +16,9 @@ def rest(rekam_clean: LocalStack) -> Iterator[Rest]:
     """On an empty stack."""
     with Rest(rekam_clean.http) as client:
         yield client
+
+
+@pytest.fixture
+def client(rekam_clean: LocalStack) -> Client:
+    """The other door to the same stack."""
+    return Client(rekam_clean.tracking_uri)

@@ -425,3 +425,17 @@ def test_a_deleted_run_takes_no_inputs_and_outputs() -> None:
         command.log_inputs(story.state, story.experiment, [dataset("a")], [], None)
     with pytest.raises(FailedPrecondition):
         command.log_outputs(story.state, story.experiment, [run_pb2.ModelOutput(model_id="m")], None)
+
+
+def test_models_are_recorded_in_a_tag() -> None:
+    story = Story()
+    story.create()
+    for model in ({"artifact_path": "a"}, {"artifact_path": "b"}):
+        assert story.take(command.record_model(story.state, story.experiment, model, None))
+    assert story.state.tags[command.HISTORY_TAG] == '[{"artifact_path": "a"}, {"artifact_path": "b"}]'
+    with pytest.raises(Invalid, match="at most 8000 characters"):
+        command.record_model(story.state, story.experiment, {"flavors": "x" * 8_000}, None)
+    for broken in ("{}", '"a"', "1", "[", "[" * 8_000):
+        story.tags({command.HISTORY_TAG: broken})
+        with pytest.raises(FailedPrecondition, match="no list of models"):
+            command.record_model(story.state, story.experiment, {}, None)

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rekam_gateway.http import experiments, server
+from rekam_gateway.http import datasets, experiments, inputs_and_outputs, logged_models, server
 from rekam_gateway.http.backend import Backend
 from rekam_gateway.http.body import Bodies
 from rekam_gateway.http.endpoints import Endpoint
@@ -29,7 +29,13 @@ from rekam_runtime.errors import Invalid, RekamError
 from rekam_runtime.hosts import HostCheck
 from rekam_runtime.rpc.status import error_from_rpc
 
-ENDPOINTS: list[Endpoint] = [*server.endpoints, *experiments.endpoints]
+ENDPOINTS: list[Endpoint] = [
+    *server.endpoints,
+    *experiments.endpoints,
+    *inputs_and_outputs.endpoints,
+    *datasets.endpoints,
+    *logged_models.endpoints,
+]
 
 _JSON = "application/json"
 

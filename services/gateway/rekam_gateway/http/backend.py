@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING
 
 import grpc.aio
 
-from rekam_proto.tracking.v1 import experiment_pb2_grpc, run_pb2_grpc
+from rekam_proto.tracking.v1 import (
+    dataset_pb2_grpc,
+    experiment_pb2_grpc,
+    logged_model_pb2_grpc,
+    run_pb2_grpc,
+)
 
 if TYPE_CHECKING:
+    from rekam_proto.tracking.v1.dataset_pb2_grpc import DatasetServiceAsyncStub
     from rekam_proto.tracking.v1.experiment_pb2_grpc import ExperimentServiceAsyncStub
+    from rekam_proto.tracking.v1.logged_model_pb2_grpc import LoggedModelServiceAsyncStub
     from rekam_proto.tracking.v1.run_pb2_grpc import RunServiceAsyncStub
 
 
@@ -20,6 +27,8 @@ class Backend:
 
     experiments: ExperimentServiceAsyncStub
     runs: RunServiceAsyncStub
+    datasets: DatasetServiceAsyncStub
+    logged_models: LoggedModelServiceAsyncStub
 
     @classmethod
     def over(cls, tracking: grpc.aio.Channel) -> Backend:
@@ -27,4 +36,6 @@ class Backend:
         return cls(
             experiments=experiment_pb2_grpc.ExperimentServiceStub(tracking),
             runs=run_pb2_grpc.RunServiceStub(tracking),
+            datasets=dataset_pb2_grpc.DatasetServiceStub(tracking),
+            logged_models=logged_model_pb2_grpc.LoggedModelServiceStub(tracking),
         )

@@ -40,6 +40,7 @@ _ANSWERS: dict[type[RekamError], tuple[int, str]] = {
     RekamError: (500, "INTERNAL_ERROR"),
 }
 _SHOWN_CHARS = 1_000
+_SEARCHED_BY = ("filter", "order_by")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -99,12 +100,14 @@ def in_terms_of(asked: object, error: RekamError, renamed: Mapping[str, str]) ->
         if field.startswith(theirs):
             field = ours + field[len(theirs) :]
             break
-    # Where MLflow has a text of its own for a rule, the service says it.
-    if error.message.startswith("Invalid "):
+    # Where MLflow has a text of its own for a rule, the service says it; of searches always.
+    if error.message.startswith("Invalid ") or field.startswith(_SEARCHED_BY):
         return error
     try:
         value = _at(asked, field)
     except (AttributeError, IndexError, TypeError):
+        return error
+    if isinstance(value, list | msgspec.Struct):
         return error
     return invalid_value(field, msgspec.to_builtins(value), error.message)
 

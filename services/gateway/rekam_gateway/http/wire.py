@@ -26,6 +26,7 @@ from rekam_runtime.errors import Invalid
 
 # A field that must be there and not be empty. Other texts may be empty, when they are there.
 Text = Annotated[str, Meta(min_length=1)]
+SomeTexts = Annotated[list[str], Meta(min_length=1)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 # A double in an answer: JSON has no NaN.
@@ -131,6 +132,11 @@ def _plain(hint: Any) -> Any:
     return hint
 
 
+def _has_least(hint: Any) -> bool:
+    """Whether a list must not be empty."""
+    return any(isinstance(extra, Meta) and extra.min_length for extra in typing.get_args(hint)[1:])
+
+
 def _is_list(hint: Any) -> bool:
     return typing.get_origin(_plain(hint)) is list
 
@@ -139,7 +145,7 @@ def _is_list(hint: Any) -> bool:
 def _reader(hint: Any) -> _Read:
     plain = _plain(hint)
     if typing.get_origin(plain) is list:
-        return _list_reader(_reader(typing.get_args(plain)[0]))
+        return _list_reader(_reader(typing.get_args(plain)[0]), some=_has_least(hint))
     if isinstance(plain, type) and issubclass(plain, Struct):
         return _struct_reader(plain)
     if isinstance(plain, type) and issubclass(plain, enum.Enum):
@@ -155,10 +161,12 @@ def _reader(hint: Any) -> _Read:
     raise TypeError(f"a field of the wire cannot be of type {hint}")
 
 
-def _list_reader(item: _Read) -> _Read:
+def _list_reader(item: _Read, *, some: bool) -> _Read:
     def read(value: Any, path: str) -> list[Any]:
         if not isinstance(value, list):
             raise wrong_type(path, value)
+        if some and not value:
+            raise missing_value(path)
         return [item(each, f"{path}[{index}]") for index, each in enumerate(value)]
 
     return read

@@ -21,9 +21,15 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
     async def SearchDatasets(
         self, request: dataset_pb2.SearchDatasetsRequest, context: Context
     ) -> dataset_pb2.SearchDatasetsResponse:
-        if not 1 <= len(request.experiment_ids) <= MAX_EXPERIMENTS:
+        given = len(request.experiment_ids)
+        if not given:
             raise Invalid(
-                f"a request names 1 to {MAX_EXPERIMENTS} experiments, this one {len(request.experiment_ids)}",
+                "SearchDatasets request must specify at least one experiment_id.", field="experiment_ids"
+            )
+        if given > MAX_EXPERIMENTS:
+            raise Invalid(
+                f"SearchDatasets request cannot specify more than {MAX_EXPERIMENTS} experiment_ids. "
+                f"Received {given} experiment_ids.",
                 field="experiment_ids",
             )
         ids = [

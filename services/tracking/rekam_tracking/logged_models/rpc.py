@@ -35,8 +35,8 @@ class LoggedModelServicer(logged_model_pb2_grpc.LoggedModelServiceServicer):
             name=request.name,
             model_type=request.model_type,
             source_run_id=request.source_run_id,
-            tags=rules.run_tags(request.tags),
-            params=rules.params(request.params),
+            tags=rules.model_tags(request.tags),
+            params=rules.model_params(request.params),
             cause=cause_with_origin(request, context),
         )
         return _model(state)
@@ -70,7 +70,7 @@ class LoggedModelServicer(logged_model_pb2_grpc.LoggedModelServiceServicer):
     ) -> logged_model_pb2.SetLoggedModelTagsResponse:
         _require_form(request.model_id)
         rules.size(len(request.tags), request.ByteSize(), "tags")
-        tags = rules.run_tags(request.tags)
+        tags = rules.model_tags(request.tags)
         await self._models.set_tags(request.model_id, tags, cause_with_origin(request, context))
         return logged_model_pb2.SetLoggedModelTagsResponse()
 
@@ -88,7 +88,7 @@ class LoggedModelServicer(logged_model_pb2_grpc.LoggedModelServiceServicer):
     ) -> logged_model_pb2.LogLoggedModelParamsResponse:
         _require_form(request.model_id)
         rules.size(len(request.params), request.ByteSize(), "params")
-        params = rules.params(request.params)
+        params = rules.model_params(request.params)
         await self._models.log_params(request.model_id, params, cause_with_origin(request, context))
         return logged_model_pb2.LogLoggedModelParamsResponse()
 

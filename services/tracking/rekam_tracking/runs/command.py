@@ -6,21 +6,25 @@ on the run's state.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
 from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
 from rekam_runtime.errors import AlreadyExists, FailedPrecondition, Invalid, NotFound
-from rekam_tracking.rules import RUN_NAME_TAG
+from rekam_tracking.rules import MAX_RUN_TAG_VALUE, RUN_NAME_TAG, text
 from rekam_tracking.sequences import Sequences
 from rekam_tracking.standings import Standing, artifact_uri, require_for_creation
 from rekam_tracking.write_once import new_params
 
 Origin = envelope_pb2.Origin
+
+# A JSON list of the models that a run made, as MLflow wrote it before version 3.
+HISTORY_TAG = "mlflow.log-model.history"
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -275,6 +279,25 @@ def log_outputs(
     require_active(state, experiment)
     new = _new(models, lambda model: model.model_id, state.model_outputs)
     return run_pb2.OutputsLogged(run_id=state.run_id, models=new) if new else None
+
+
+def record_model(
+    state: RunState, experiment: Standing, model: Mapping[str, Any], origin: Origin | None
+) -> run_pb2.TagsSet | None:
+    if state.sequences.has(origin):
+        return None
+    require_active(state, experiment)
+    try:
+        history = json.loads(state.tags.get(HISTORY_TAG, "[]"))
+        if not isinstance(history, list):
+            raise ValueError("not a list")
+        value = json.dumps([*history, model])
+    except (ValueError, RecursionError):
+        raise FailedPrecondition(
+            f"tag {HISTORY_TAG} of run {state.run_id} is no list of models", field="run_id"
+        ) from None
+    text(value, MAX_RUN_TAG_VALUE, "model", f"tag {HISTORY_TAG}")
+    return run_pb2.TagsSet(run_id=state.run_id, tags=_tags({HISTORY_TAG: value}))
 
 
 def require_active(state: RunState, experiment: Standing) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -146,6 +147,11 @@ class Runs:
     async def log_outputs(self, run_id: str, models: Sequence[run_pb2.ModelOutput], cause: Cause) -> None:
         await self._change(
             run_id, lambda state, within: command.log_outputs(state, within, models, cause.origin), cause
+        )
+
+    async def record_model(self, run_id: str, model: Mapping[str, Any], cause: Cause) -> None:
+        await self._change(
+            run_id, lambda state, within: command.record_model(state, within, model, cause.origin), cause
         )
 
     async def state(self, run_id: str) -> tuple[RunState, Standing]:

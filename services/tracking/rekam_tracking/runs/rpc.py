@@ -139,6 +139,14 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
         await self._runs.log_outputs(request.run_id, request.models, cause_with_origin(request, context))
         return run_pb2.LogOutputsResponse()
 
+    async def RecordModel(
+        self, request: run_pb2.RecordModelRequest, context: Context
+    ) -> run_pb2.RecordModelResponse:
+        rules.run_id(request.run_id)
+        model = rules.json_object(request.model, "model")
+        await self._runs.record_model(request.run_id, model, cause_with_origin(request, context))
+        return run_pb2.RecordModelResponse()
+
     async def SearchRuns(
         self, request: run_pb2.SearchRunsRequest, context: Context
     ) -> run_pb2.SearchRunsResponse:
