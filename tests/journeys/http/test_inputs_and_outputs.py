@@ -70,7 +70,7 @@ def test_datasets_of_experiments(rest: Rest, run_id: str) -> None:
 
 MODEL = {
     "artifact_path": "model",
-    "flavors": {"python_function": {"loader_module": "x", "config": {"secret": 1}}, "odd": "text"},
+    "flavors": {"python_function": {"loader_module": "x", "config": {"secret": 1}}, "odd": "\ud800"},
     "utc_time_created": "2026-01-01 00:00:00",
     "run_id": "r",
     "signature": {"inputs": "[]"},
@@ -85,7 +85,7 @@ def test_models_of_older_clients(rest: Rest, client: Client, run_id: str) -> Non
     recorded = {
         "run_id": "r",
         "utc_time_created": "2026-01-01 00:00:00",
-        "flavors": {"python_function": {"loader_module": "x"}, "odd": "text"},
+        "flavors": {"python_function": {"loader_module": "x"}, "odd": "\ud800"},
     }
     assert history == [{**recorded, "artifact_path": "a"}, {**recorded, "artifact_path": "b"}]
 
@@ -108,6 +108,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("log-model", {}, f"{MISSING} 'model_json'"),
     ("log-model", {"model_json": "{"}, "Malformed model info."),
     ("log-model", {"model_json": "[]"}, "Malformed model info."),
+    ("log-model", {"model_json": '{"a":' * 50_000}, "Malformed model info."),
     ("log-model", {"model_json": "{}"}, "Model json is missing mandatory fields: ['artifact_path', "),
     ("log-model", {"model_json": json.dumps({**MODEL, "flavors": 1})}, "Malformed model info."),
     ("log-model", {"model_json": json.dumps({**MODEL, "run_id": "x" * 9_000})}, "at most 8000 characters"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta, Struct
 
 from rekam_gateway.http.backend import Backend
@@ -100,12 +99,13 @@ async def log_outputs(backend: Backend, asked: LogOutputs) -> None:
 @endpoints.post("mlflow/runs/log-model")
 async def log_model(backend: Backend, asked: LogModel) -> None:
     """How clients before MLflow 3 say that a run made a model."""
-    model = _model_of(asked.model_json)
-    recorded = {key: model[key] for key in _RECORDED if key in model}
-    recorded["flavors"] = _without_configs(model["flavors"])
-    await backend.runs.RecordModel(
-        run_pb2.RecordModelRequest(run_id=asked.run_id, model=msgspec.json.encode(recorded).decode())
-    )
+    try:
+        model = json.dumps(_recorded(json.loads(asked.model_json)))
+    except (ValueError, RecursionError):
+        raise Invalid(
+            f"Malformed model info. \n {asked.model_json[:1_000]} \n is not a valid JSON."
+        ) from None
+    await backend.runs.RecordModel(run_pb2.RecordModelRequest(run_id=asked.run_id, model=model))
 
 
 def inputs_of(run: run_pb2.Run) -> RunInputs:
@@ -149,24 +149,17 @@ def _read_dataset(found: dataset_pb2.DatasetInput) -> DatasetInput:
     )
 
 
-def _model_of(text: str) -> dict[str, Any]:
-    try:
-        model = json.loads(text)
-    except (ValueError, RecursionError):
-        model = None
-    if not isinstance(model, dict):
-        raise Invalid(f"Malformed model info. \n {text[:1_000]} \n is not a valid JSON.")
+def _recorded(model: Any) -> dict[str, Any]:
+    """What is kept of an MLmodel file."""
+    if not isinstance(model, dict) or not isinstance(model.get("flavors", {}), dict):
+        raise ValueError("not an MLmodel file")
     if missing := sorted(_MANDATORY - model.keys()):
         raise Invalid(f"Model json is missing mandatory fields: {missing}")
-    return model
+    flavors = {name: _without_config(flavor) for name, flavor in model["flavors"].items()}
+    return {key: model[key] for key in _RECORDED if key in model} | {"flavors": flavors}
 
 
-def _without_configs(flavors: Any) -> dict[str, Any]:
-    if not isinstance(flavors, dict):
-        raise Invalid("Malformed model info. Its flavors are not an object of flavors by name.")
-    return {
-        name: {key: value for key, value in flavor.items() if key != "config"}
-        if isinstance(flavor, dict)
-        else flavor
-        for name, flavor in flavors.items()
-    }
+def _without_config(flavor: Any) -> Any:
+    if not isinstance(flavor, dict):
+        return flavor
+    return {key: value for key, value in flavor.items() if key != "config"}
