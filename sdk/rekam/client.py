@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rekam.calls.datasets import Datasets
 from rekam.calls.experiments import Experiments
 from rekam.calls.logged_models import LoggedModels
 from rekam.calls.metrics import Metrics
@@ -10,7 +11,7 @@ from rekam.calls.session import Consistency
 from rekam.calls.texts import Texts
 
 
-class Client(Experiments, Runs, Metrics, Texts, LoggedModels):
+class Client(Experiments, Runs, Metrics, Texts, Datasets, LoggedModels):
     """Talks to one server. Any number of threads may use it.
 
     consistency: "strong" queries see everything that was acknowledged before, and everything

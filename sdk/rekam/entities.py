@@ -128,6 +128,16 @@ class Run:
     outputs: RunOutputs = RunOutputs()
 
 
+@dataclass(frozen=True, slots=True)
+class DatasetSummary:
+    """A dataset that runs of an experiment read, and what for; context is None when that was not said."""
+
+    experiment_id: str
+    name: str
+    digest: str
+    context: str | None = None
+
+
 class LoggedModelStatus:
     """Status of a logged model, as text."""
 

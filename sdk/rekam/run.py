@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rekam.conversion import status_of
 from rekam.data import DatasetInput, input_message
-from rekam.entities import RunData, RunInfo, RunStatus
+from rekam.entities import ModelOutput, RunData, RunInfo, RunStatus
 from rekam.errors import FailedPrecondition, Invalid, RefusedRecords, SpoolError
 from rekam.keys import check_key
 from rekam.recorder import Recorder
@@ -127,6 +127,13 @@ class ActiveRun:
         if datasets or model_ids:
             self._writer.log_inputs(
                 list(map(input_message, datasets)), [run_pb2.ModelInput(model_id=id) for id in model_ids]
+            )
+
+    def log_outputs(self, models: Sequence[ModelOutput]) -> None:
+        """Log models that the run made; one that it has already adds nothing."""
+        if models:
+            self._writer.log_outputs(
+                [run_pb2.ModelOutput(model_id=model.model_id, step=model.step) for model in models]
             )
 
     def log_lines(self, stream: str, times_us: Sequence[int], lines: Sequence[str]) -> bool:

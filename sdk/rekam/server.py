@@ -44,6 +44,7 @@ class Server:
         from rekam_proto.local.v1 import local_pb2_grpc
         from rekam_proto.log.v1 import archive_pb2_grpc, log_pb2_grpc
         from rekam_proto.tracking.v1 import (
+            dataset_pb2_grpc,
             experiment_pb2_grpc,
             logged_model_pb2_grpc,
             metric_pb2_grpc,
@@ -57,6 +58,7 @@ class Server:
         self.runs = run_pb2_grpc.RunServiceStub(self.channel)
         self.metrics = metric_pb2_grpc.MetricServiceStub(self.channel)
         self.texts = text_pb2_grpc.TextServiceStub(self.channel)
+        self.datasets = dataset_pb2_grpc.DatasetServiceStub(self.channel)
         self.logged_models = logged_model_pb2_grpc.LoggedModelServiceStub(self.channel)
         self.log = log_pb2_grpc.LogServiceStub(self.channel)
         self.archive = archive_pb2_grpc.ArchiveServiceStub(self.channel)

@@ -262,12 +262,13 @@ def test_datasets_that_a_run_reads_are_found_again(rekam_tracking_uri: str, tmp_
             for _ in range(2):
                 rekam.log_input(prices, "training", tags={"split": 1}, model_id="m-1")
             rekam.log_inputs([Dataset("b", "1"), Dataset("a", "1")], contexts=["eval", None])
+            rekam.log_outputs([rekam.ModelOutput("m-2", 7)])
         try:
             rekam.log_inputs([prices], contexts=[])
         except Invalid as error:
             assert error.field == "datasets"
         client = rekam.Client()
-        client.log_outputs(run.run_id, [rekam.ModelOutput("m-2", 7)])
+        client.log_outputs(run.run_id, [rekam.ModelOutput("m-2", 8)])
         client.log_inputs(run.run_id, [rekam.DatasetInput(Dataset("c", "1"))])
         got = client.get_run(run.run_id)
         assert got.inputs.dataset_inputs[3].dataset == prices
@@ -276,6 +277,10 @@ def test_datasets_that_a_run_reads_are_found_again(rekam_tracking_uri: str, tmp_
             [got.info.experiment_id], "datasets.name = 'prices' AND datasets.context = 'training'"
         )
         assert searched.inputs.dataset_inputs == got.inputs.dataset_inputs
+        summaries = client.search_datasets([got.info.experiment_id])
+        assert [(each.name, each.context) for each in summaries] == [
+            ("a", None), ("b", "eval"), ("c", None), ("prices", "training")
+        ]
         inputs = [(each.dataset.name, each.tags) for each in got.inputs.dataset_inputs]
         print(json.dumps([inputs, got.inputs.model_inputs]))
         """,
@@ -289,6 +294,9 @@ def test_datasets_that_a_run_reads_are_found_again(rekam_tracking_uri: str, tmp_
         ],
         ["m-1"],
     ]
+    code, out, _ = cli(rekam_tracking_uri, "datasets", "0")
+    assert code == 0
+    assert out.splitlines()[2].split() == ["0", "b", "1", "eval"]
 
 
 def test_a_logged_model_through_its_life(rekam_tracking_uri: str, tmp_path: Path) -> None:
@@ -296,6 +304,7 @@ def test_a_logged_model_through_its_life(rekam_tracking_uri: str, tmp_path: Path
         rekam_tracking_uri,
         tmp_path,
         """
+        from rekam.data import Dataset
         from rekam.errors import Invalid, NotFound
 
         client = rekam.Client()
@@ -305,14 +314,24 @@ def test_a_logged_model_through_its_life(rekam_tracking_uri: str, tmp_path: Path
         client.set_logged_model_tags(model.model_id, {"note": 1})
         client.delete_logged_model_tag(model.model_id, "team")
         assert client.finalize_logged_model(model.model_id).status == "READY"
+        measured = {"acc": 0.5, "loss": float("inf")}
+        dataset = Dataset("d", "1")
+        for _ in range(2):
+            client.log_model_metrics(model.model_id, measured, 1, step=7, dataset=dataset, run_id="f" * 32)
         got = client.get_logged_model(model.model_id)
+        assert [(each.key, each.value, each.step, each.time_us) for each in got.metrics] == [
+            ("acc", 0.5, 7, 1000), ("loss", float("inf"), 7, 1000)
+        ]
+        assert {(each.dataset_name, each.dataset_digest, each.run_id) for each in got.metrics} == {
+            ("d", "1", "f" * 32)
+        }
         assert (got.tags, got.params["lr"], got.name) == ({"note": "1"}, "0.1", "forest")
         other = client.create_logged_model("0", "forest")
         page = client.search_logged_models(
             ["0"], "name = 'forest'", max_results=1, order_by=[{"field_name": "status", "ascending": False}]
         )
         assert page == [got] and page.token
-        assert client.search_logged_models(["0"], datasets=[{"dataset_name": "d"}]) == []
+        assert client.search_logged_models(["0"], datasets=[{"dataset_name": "d"}]) == [got]
         client.delete_logged_model(model.model_id)
         assert client.search_logged_models(["0"]) == [other]
         try:
@@ -325,3 +344,15 @@ def test_a_logged_model_through_its_life(rekam_tracking_uri: str, tmp_path: Path
             print(json.dumps([gone.lifecycle_stage, error.field]))
         """,
     ) == ["deleted", "status"]
+    code, out, _ = cli(rekam_tracking_uri, "models", "--json", "--order-by", "name DESC")
+    assert code == 0
+    (model,) = json.loads(out)
+    assert (model["name"], model["status"]) == ("forest", "PENDING")
+    model_id = model["model_id"]
+    code, out, _ = cli(rekam_tracking_uri, "models", "list", "--filter", "name = forest")
+    assert out.splitlines()[1].split()[:4] == [model_id, "forest", "0", "PENDING"]
+    assert cli(rekam_tracking_uri, "models", "delete", model_id) == (0, f"model {model_id} deleted\n", "")
+    code, out, _ = cli(rekam_tracking_uri, "models", "show", model_id)
+    assert "stage          deleted" in out
+    code, _, error = cli(rekam_tracking_uri, "models", "show", "m-1")
+    assert (code, error) == (1, "Error: model_id: Logged model with ID 'm-1' not found.\n")

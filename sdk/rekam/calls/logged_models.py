@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rekam import conversion
 from rekam.calls.session import Session, new_origin, page_size, tags_of
+from rekam.data import Dataset
 from rekam.entities import LoggedModel, LoggedModelStatus, PagedList
 from rekam.server import user_name
 from rekam_proto.tracking.v1 import logged_model_pb2, read_pb2
@@ -80,6 +82,37 @@ class LoggedModels(Session):
             model_id=model_id, params=_params(params), actor=user_name()
         )
         self._call(self._server.logged_models.LogLoggedModelParams, request)
+
+    def log_model_metrics(
+        self,
+        model_id: str,
+        metrics: Mapping[str, float],
+        timestamp: int | None = None,
+        step: int | None = None,
+        dataset: Dataset | None = None,
+        run_id: str | None = None,
+    ) -> None:
+        """Log one value of each key that was measured of a model, now. All values are kept.
+
+        timestamp: milliseconds since the epoch, now if None; step: 0 if None. dataset: what it was
+        measured on; run_id: the run that measured it.
+        """
+        values = [
+            logged_model_pb2.LoggedModelMetric(
+                key=key,
+                value=value,
+                step=step or 0,
+                time_us=time.time_ns() // 1_000 if timestamp is None else timestamp * 1_000,
+                dataset_name=dataset.name if dataset else "",
+                dataset_digest=dataset.digest if dataset else "",
+                run_id=run_id or "",
+            )
+            for key, value in metrics.items()
+        ]
+        request = logged_model_pb2.LogLoggedModelMetricsRequest(
+            model_id=model_id, metrics=values, actor=user_name()
+        )
+        self._call(self._server.logged_models.LogLoggedModelMetrics, request)
 
     def search_logged_models(
         self,

@@ -10,9 +10,11 @@ from importlib.metadata import EntryPoint, entry_points, version
 
 import click
 
+from rekam.cli.datasets import datasets
 from rekam.cli.experiments import experiments
 from rekam.cli.log import log
 from rekam.cli.metrics import metrics
+from rekam.cli.models import models
 from rekam.cli.runs import runs
 from rekam.cli.sync import sync
 from rekam.cli.verify import verify
@@ -49,6 +51,8 @@ def main() -> None:
 main.add_command(experiments)
 main.add_command(runs)
 main.add_command(metrics)
+main.add_command(datasets)
+main.add_command(models)
 main.add_command(sync)
 main.add_command(log)
 main.add_command(verify)

@@ -8,6 +8,7 @@ from typing import Any
 from rekam import active, settings
 from rekam.client import Client
 from rekam.data import Dataset, input_of
+from rekam.entities import ModelOutput
 from rekam.errors import Invalid
 from rekam.fluent.destination import get_tracking_uri
 from rekam.fluent.runs import start_run
@@ -119,6 +120,11 @@ def log_inputs(
     if not len(datasets) == len(contexts) == len(tags_list):
         raise Invalid("there is one context and one dictionary of tags for each dataset", field="datasets")
     _run().log_inputs(list(map(input_of, datasets, contexts, tags_list)), model_ids)
+
+
+def log_outputs(models: Sequence[ModelOutput]) -> None:
+    """Log models that the active run made; one that the run has already adds nothing."""
+    _run().log_outputs(models)
 
 
 def flush(timeout: float | None = None) -> None:

@@ -216,6 +216,12 @@ class RunWriter:
             )
             self._append(ingest_pb2.IngestRequest(log_inputs=request))
 
+    def log_outputs(self, models: Sequence[run_pb2.ModelOutput]) -> None:
+        """Add models that the run made."""
+        with self._lock:
+            request = run_pb2.LogOutputsRequest(run_id=self.run_id, models=models, origin=self._origin())
+            self._append(ingest_pb2.IngestRequest(log_outputs=request))
+
     def _origin(self) -> envelope_pb2.Origin:
         self._ensure_begun()
         origin = envelope_pb2.Origin(writer=self.writer, sequence=self._next_control)
