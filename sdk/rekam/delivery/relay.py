@@ -24,6 +24,8 @@ import grpc
 HEADER = struct.Struct("<IBI")
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 DETAILS_KEY = "grpc-status-details-bin"
+# Messages of one call, in one direction, that were sent and not taken yet.
+WINDOW = 16
 
 
 class Frame(IntEnum):
@@ -34,6 +36,7 @@ class Frame(IntEnum):
     HALF_CLOSE = 3  # no more requests
     CANCEL = 4
     END = 5  # u32 status code, u32 length of the text, the text, the status' details
+    TAKEN = 6  # a message of the other side is out of its queue: there is room for one more
 
 
 def write_frame(stream: IO[bytes], kind: Frame, call: int, *payload: bytes) -> None:
@@ -81,21 +84,39 @@ class _Call:
         self._number = number
         self._deserialize = deserialize
         self.answers: queue.SimpleQueue[bytes | RelayError | None] = queue.SimpleQueue()
+        self.ended = False
+        self._room = threading.Semaphore(WINDOW)
 
     def __iter__(self) -> Iterator[Any]:
         while (answer := self.answers.get()) is not None:
             if isinstance(answer, RelayError):
                 raise answer
+            self._relay.send(Frame.TAKEN, self._number)
             yield self._deserialize(answer)
 
     def cancel(self) -> None:
         """End the call."""
         self._relay.send(Frame.CANCEL, self._number)
-        self.answers.put(RelayError(grpc.StatusCode.CANCELLED, "cancelled"))
+        self.end(RelayError(grpc.StatusCode.CANCELLED, "cancelled"))
+
+    def end(self, error: RelayError | None) -> None:
+        """No more answers come, and requests go nowhere."""
+        self.ended = True
+        self.answers.put(error)
+        self.taken()
+
+    def taken(self) -> None:
+        """There is room for one more request."""
+        self._room.release()
 
     def send_all(self, requests: Iterable[Any], serialize: Callable[[Any], bytes] | None) -> None:
         """Send the requests, in the calling thread."""
         for request in requests:
+            self._room.acquire()
+            if self.ended:
+                # Whoever waits for room after this one is to see it, too.
+                self._room.release()
+                return
             if not self._relay.send(Frame.DATA, self._number, serialize(request) if serialize else request):
                 return
         self._relay.send(Frame.HALF_CLOSE, self._number)
@@ -127,7 +148,7 @@ class _Relay:
             self._calls[self._numbers] = call
         seconds = struct.pack("<d", float("inf") if timeout is None else timeout)
         if not self.send(Frame.OPEN, call._number, seconds, path.encode()):
-            call.answers.put(RelayError(grpc.StatusCode.UNAVAILABLE, "the relay process ended"))
+            call.end(RelayError(grpc.StatusCode.UNAVAILABLE, "the relay process ended"))
         return call
 
     def send(self, kind: Frame, call: int, *payload: bytes) -> bool:
@@ -147,12 +168,18 @@ class _Relay:
             call = self._calls.get(number)
             if kind is Frame.END:
                 self._calls.pop(number, None)
-            if call is not None:
-                call.answers.put(_end(payload) if kind is Frame.END else payload)
+            if call is None:
+                continue
+            if kind is Frame.END:
+                call.end(_end(payload))
+            elif kind is Frame.TAKEN:
+                call.taken()
+            else:
+                call.answers.put(payload)
         self.alive = False
         self._process.wait()
         for call in list(self._calls.values()):
-            call.answers.put(RelayError(grpc.StatusCode.UNAVAILABLE, "the relay process ended"))
+            call.end(RelayError(grpc.StatusCode.UNAVAILABLE, "the relay process ended"))
 
 
 def _end(payload: bytes) -> RelayError | None:
@@ -235,12 +262,31 @@ class RelayChannel:
         stream = self.unary_stream(path, request_serializer, response_deserializer)
 
         def method(request: Any, timeout: float | None = None) -> Any:
-            answers = list(stream(request, timeout))
-            if len(answers) != 1:
-                raise RelayError(grpc.StatusCode.INTERNAL, f"{len(answers)} answers to {path}")
-            return answers[0]
+            return _only(stream(request, timeout), path)
 
         return method
+
+    def stream_unary(
+        self,
+        path: str,
+        request_serializer: Callable[[Any], bytes] | None = None,
+        response_deserializer: Callable[[bytes], Any] | None = None,
+        **_: object,
+    ) -> Callable[..., Any]:
+        """A method that takes requests and gives one answer."""
+        stream = self.stream_stream(path, request_serializer, response_deserializer)
+
+        def method(requests: Iterable[Any], timeout: float | None = None) -> Any:
+            return _only(stream(requests, timeout), path)
+
+        return method
+
+
+def _only(call: _Call, path: str) -> Any:
+    answers = list(call)
+    if len(answers) != 1:
+        raise RelayError(grpc.StatusCode.INTERNAL, f"{len(answers)} answers to {path}")
+    return answers[0]
 
 
 def _renew_lock() -> None:

@@ -14,7 +14,7 @@ from typing import IO, Any
 import grpc
 
 from rekam.delivery.channel import open_channel
-from rekam.delivery.relay import DETAILS_KEY, Frame, read_frame, write_frame
+from rekam.delivery.relay import DETAILS_KEY, WINDOW, Frame, read_frame, write_frame
 
 
 class _Calls:
@@ -24,6 +24,8 @@ class _Calls:
         self._lock = threading.Lock()
         self._requests: dict[int, queue.SimpleQueue[bytes | None]] = {}
         self._calls: dict[int, Any] = {}
+        # Answers that there is room for.
+        self._rooms: dict[int, threading.Semaphore] = {}
 
     def take(self, kind: Frame, number: int, payload: bytes) -> None:
         if kind is Frame.OPEN:
@@ -32,21 +34,32 @@ class _Calls:
             call = self._calls.get(number)
             if call is not None:
                 call.cancel()
+            self._make_room(number)
+        elif kind is Frame.TAKEN:
+            self._make_room(number)
         elif number in self._requests:
             self._requests[number].put(payload if kind is Frame.DATA else None)
 
     def _open(self, number: int, seconds: float, path: str) -> None:
         requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._requests[number] = requests
+        self._rooms[number] = threading.Semaphore(WINDOW)
         # On the wire every kind of call looks like this one.
         method: Any = self._channel.stream_stream(path, request_serializer=None, response_deserializer=None)
-        call = method(_until_none(requests), timeout=None if seconds == float("inf") else seconds)
+        call = method(self._taken(number, requests), timeout=None if seconds == float("inf") else seconds)
         self._calls[number] = call
         threading.Thread(target=self._answer, args=(number, call), daemon=True).start()
 
+    def _make_room(self, number: int) -> None:
+        room = self._rooms.get(number)
+        if room is not None:
+            room.release()
+
     def _answer(self, number: int, call: Any) -> None:
+        room = self._rooms[number]
         try:
             for answer in call:
+                room.acquire()
                 self._send(Frame.DATA, number, answer)
         except grpc.RpcError:
             pass  # the status says it
@@ -54,16 +67,17 @@ class _Calls:
         found = [value for key, value in call.trailing_metadata() or () if key == DETAILS_KEY]
         self._send(Frame.END, number, struct.pack("<II", call.code().value[0], len(text)), text, *found[:1])
         self._calls.pop(number, None)
+        self._rooms.pop(number)
         self._requests.pop(number).put(None)
 
     def _send(self, kind: Frame, number: int, *payload: bytes) -> None:
         with self._lock, suppress(BrokenPipeError):  # nobody is there to be told
             write_frame(self._out, kind, number, *payload)
 
-
-def _until_none(requests: queue.SimpleQueue[bytes | None]) -> Iterator[bytes]:
-    while (request := requests.get()) is not None:
-        yield request
+    def _taken(self, number: int, requests: queue.SimpleQueue[bytes | None]) -> Iterator[bytes]:
+        while (request := requests.get()) is not None:
+            self._send(Frame.TAKEN, number)
+            yield request
 
 
 def main() -> None:
