@@ -41,6 +41,10 @@ class Listen:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    def is_loopback(self) -> bool:
+        """Whether this machine alone gets there."""
+        return self.host in ("127.0.0.1", "localhost", "::1")
+
     def reachable(self) -> Listen:
         """An address that leads there from this machine: nobody connects to 0.0.0.0."""
         return Listen(LOOPBACK, self.port) if self.host in ("0.0.0.0", "::", "") else self  # noqa: S104
@@ -137,7 +141,11 @@ def services(addresses: Addresses, scale: Scale, take_port: Callable[[], int]) -
 
     serve = owner("tracking-serve", "tracking", "serve", scale.replicas)
     project = owner("tracking-project", "tracking", "project", scale.replicas, **addresses.s3)
-    artifacts = owner("artifacts-serve", "artifacts", "serve", 1, **addresses.s3)
+    s3 = dict(addresses.s3)
+    if addresses.http.is_loopback():
+        # Whoever reaches the gateway reaches S3 then: both are on this machine alone.
+        s3["REKAM_S3_PUBLIC_ENDPOINT"] = s3["REKAM_S3_ENDPOINT"]
+    artifacts = owner("artifacts-serve", "artifacts", "serve", 1, **s3)
     registry = owner("registry-serve", "registry", "serve", 1)
     archive = of(
         "archive", "rekam_archive", "archive", 1, "nats", "seaweed", **addresses.s3, **_FEW_LARGE_BLOCKS
@@ -148,6 +156,7 @@ def services(addresses: Addresses, scale: Scale, take_port: Callable[[], int]) -
         "serve",
         scale.replicas,
         "nats",
+        **s3,
         REKAM_GRPC_LISTEN=str(addresses.grpc),
         REKAM_HTTP_LISTEN=str(addresses.http),
         REKAM_REUSE_PORT=str(scale.replicas > 1),

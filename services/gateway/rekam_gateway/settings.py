@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rekam_runtime.blobs.settings import S3Settings
 from rekam_runtime.settings import HostPort, Secret, setting
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(S3Settings):
     nats_url: Secret = setting("REKAM_NATS_URL")
     tracking_target: str = setting("REKAM_TRACKING_TARGET")
     grpc_listen: HostPort = setting("REKAM_GRPC_LISTEN", default=HostPort("127.0.0.1", 50051))
@@ -26,7 +27,7 @@ class Settings:
     static_prefix: str = setting("REKAM_STATIC_PREFIX", default="")
     points_shards: int = setting("REKAM_POINTS_SHARDS", default=1, at_least=1, at_most=1024)
     stream_replicas: int = setting("REKAM_STREAM_REPLICAS", default=1, at_least=1, at_most=5)
-    # Empty = there are none.
+    # Empty, or without a bucket: there are none.
     artifacts_target: str = setting("REKAM_ARTIFACTS_TARGET", default="")
     # Where the archive says what it has; empty = there is none.
     archive_target: str = setting("REKAM_ARCHIVE_TARGET", default="")

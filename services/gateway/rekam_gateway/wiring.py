@@ -10,12 +10,16 @@ from dataclasses import dataclass
 import grpc.aio
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
-from rekam_gateway.http.backend import Backend
+from rekam_gateway.artifacts.committing import Committer
+from rekam_gateway.artifacts.rpc import SERVICE as TRANSFER_SERVICE
+from rekam_gateway.artifacts.rpc import TransferService
+from rekam_gateway.artifacts.transfer import Transfer
+from rekam_gateway.http.backend import Artifacts, Backend
 from rekam_gateway.ingest.publisher import ShardPublisher
 from rekam_gateway.ingest.rpc import SERVICE, IngestService
 from rekam_gateway.ingest.tracking import TrackingClient
 from rekam_gateway.settings import Settings
-from rekam_proto.artifacts.v1 import artifact_pb2
+from rekam_proto.artifacts.v1 import artifact_pb2, artifact_pb2_grpc, storage_pb2_grpc
 from rekam_proto.local.v1 import local_pb2
 from rekam_proto.log.v1 import archive_pb2, log_pb2
 from rekam_proto.tracking.v1 import (
@@ -26,6 +30,7 @@ from rekam_proto.tracking.v1 import (
     run_pb2,
     text_pb2,
 )
+from rekam_runtime.blobs.s3 import S3Store
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.presence import GATEWAYS, announce
 from rekam_runtime.eventlog.shards import points_streams, points_subject
@@ -59,7 +64,8 @@ class Gateway:
 async def connected(settings: Settings) -> AsyncIterator[Gateway]:
     log = await JetStreamLog.connect(settings.nats_url.reveal(), "rekam gateway")
     tracking = channel(settings.tracking_target)
-    artifacts = channel(settings.artifacts_target) if settings.artifacts_target else None
+    artifacts = channel(settings.artifacts_target, HTTP_PATIENCE_S) if settings.artifacts_target else None
+    blobs = S3Store(settings) if settings.s3_bucket else None
     tracking_of_http = channel(settings.tracking_target, patience_s=HTTP_PATIENCE_S)
     archive = channel(settings.archive_target) if settings.archive_target else None
     local = channel(settings.local_control_target) if settings.local_control_target else None
@@ -76,6 +82,15 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
         if artifacts is not None:
             services += _forwarded(artifact_pb2.DESCRIPTOR, artifacts)
             owners["artifacts"] = artifacts
+        stored = None
+        if artifacts is not None and blobs is not None:
+            stored = _stored(blobs, artifacts)
+            transfers = TransferService(stored.transfer)
+            services.append(
+                Service(
+                    TRANSFER_SERVICE, lambda server: server.add_generic_rpc_handlers((transfers.handler(),))
+                )
+            )
         services.append(_addressed(log_pb2.DESCRIPTOR.services_by_name["LogService"], owners))
         if archive is not None:
             services += _forwarded(archive_pb2.DESCRIPTOR, archive)
@@ -90,7 +105,7 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
 
         present = asyncio.create_task(announce(log, GATEWAYS, readiness), name="presence")
         work = [present, *(publisher.task for publisher in publishers)]
-        yield Gateway(services, Backend.over(tracking_of_http), readiness, ingest.drain, work)
+        yield Gateway(services, Backend.over(tracking_of_http, stored), readiness, ingest.drain, work)
         present.cancel()
         for publisher in publishers:
             await publisher.close()
@@ -98,7 +113,15 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
         for opened in (tracking, tracking_of_http, artifacts, archive, local):
             if opened is not None:
                 await opened.close()
+        if blobs is not None:
+            await blobs.close()
         await log.close()
+
+
+def _stored(blobs: S3Store, service: grpc.aio.Channel) -> Artifacts:
+    files = artifact_pb2_grpc.ArtifactServiceStub(service)
+    committer = Committer(storage_pb2_grpc.StorageServiceStub(service))
+    return Artifacts(files, Transfer(blobs, files, committer), direct=blobs.signs)
 
 
 def _forwarded(file: FileDescriptor, target: grpc.aio.Channel, admit: Admit | None = None) -> list[Service]:

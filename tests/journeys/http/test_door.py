@@ -13,7 +13,13 @@ def test_the_server_says_what_it_is(rest: Rest) -> None:
     assert rest.get("/health").text == "OK"
     assert rest.get("/version").text == "3.11.1"
     info = rest.get("/api/3.0/mlflow/server-info").json()
-    assert info == {"store_type": "SqlStore", "workspaces_enabled": False}
+    assert info == {
+        "store_type": "SqlStore",
+        "workspaces_enabled": False,
+        "artifact_serving_enabled": True,
+        "multipart_uploads_enabled": True,
+        "multipart_downloads_enabled": True,
+    }
     assert rest.get("/ready").json() == {"ready": True, "missing": []}
 
 

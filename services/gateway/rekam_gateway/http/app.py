@@ -18,7 +18,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rekam_gateway.http import datasets, experiments, inputs_and_outputs, logged_models, server
+from rekam_gateway.http import (
+    artifacts,
+    datasets,
+    experiments,
+    inputs_and_outputs,
+    logged_models,
+    proxied,
+    server,
+)
 from rekam_gateway.http.backend import Backend
 from rekam_gateway.http.body import Bodies
 from rekam_gateway.http.endpoints import Endpoint
@@ -32,6 +40,8 @@ from rekam_runtime.rpc.status import error_from_rpc
 ENDPOINTS: list[Endpoint] = [
     *server.endpoints,
     *experiments.endpoints,
+    *proxied.endpoints,
+    *artifacts.endpoints,
     *inputs_and_outputs.endpoints,
     *datasets.endpoints,
     *logged_models.endpoints,
@@ -86,9 +96,9 @@ class Door:
             await self._ops(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        methods, path = self._find(request.url.path)
+        methods, path = self._find(request.scope["path"])
         if methods is None:
-            return answer(404, "ENDPOINT_NOT_FOUND", f"{request.url.path} is not served")
+            return answer(404, "ENDPOINT_NOT_FOUND", f"{request.scope['path']} is not served")
         method = "GET" if request.method == "HEAD" else request.method
         endpoint = methods.get(method)
         if endpoint is None:

@@ -18,6 +18,10 @@ endpoints = Endpoints()
 class ServerInfo(Struct):
     store_type: str
     workspaces_enabled: bool
+    artifact_serving_enabled: bool
+    # Newer clients send what is large to S3 themselves then.
+    multipart_uploads_enabled: bool
+    multipart_downloads_enabled: bool
 
 
 @endpoints.raw("/version", ["GET"])
@@ -27,4 +31,11 @@ async def version(backend: Backend, request: Request) -> Response:
 
 @endpoints.get("mlflow/server-info", version="3.0")
 async def server_info(backend: Backend, asked: Empty) -> ServerInfo:
-    return ServerInfo(store_type="SqlStore", workspaces_enabled=False)
+    direct = backend.stored is not None and backend.stored.direct
+    return ServerInfo(
+        store_type="SqlStore",
+        workspaces_enabled=False,
+        artifact_serving_enabled=backend.stored is not None,
+        multipart_uploads_enabled=direct,
+        multipart_downloads_enabled=direct,
+    )
