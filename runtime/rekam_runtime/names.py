@@ -7,6 +7,7 @@ The SDK checks the same rules at the call; the services never trust it.
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from collections.abc import Iterable
 
@@ -31,11 +32,15 @@ def key_fault(key: str) -> str | None:
         return f"a key has at most {MAX_KEY_CHARS} characters, this one has {len(key)}"
     if not _KEY_CHARS.fullmatch(key):
         return (
-            f"key {key!r} has characters that are not allowed: "
-            "letters, digits, '_', '/', '.', '-', ' ' and ':' are"
+            "names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), "
+            f"colon(:) and slashes (/), not as in {key!r}"
         )
     if _UNCLEAN_SEGMENT.search(key):
-        return f"key {key!r} is not a clean relative path: no '/' at an end, no '//', no '.' or '..' part"
+        return (
+            "names may be treated as files in certain cases, and must not resolve to other names when "
+            f"treated as such. This name would resolve to {posixpath.normpath(key)!r}: a clean relative path "
+            "has no '/' at an end, no '//', no '.' or '..' part"
+        )
     return None
 
 

@@ -11,6 +11,14 @@ from rekam.testing import LocalStack
 from tests.support.mlflow_rest import Rest
 
 
+@pytest.fixture(scope="module")
+def door(rekam_stack: LocalStack) -> Iterator[Rest]:
+    """As others leave the stack: for what does not depend on it."""
+    rekam_stack.clean()
+    with Rest(rekam_stack.http) as client:
+        yield client
+
+
 @pytest.fixture
 def rest(rekam_clean: LocalStack) -> Iterator[Rest]:
     """On an empty stack."""

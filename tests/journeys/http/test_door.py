@@ -9,10 +9,10 @@ from tests.support.mlflow_rest import Rest
 CREATE = "/api/2.0/mlflow/experiments/create"
 
 
-def test_the_server_says_what_it_is(rest: Rest) -> None:
-    assert rest.get("/health").text == "OK"
-    assert rest.get("/version").text == "3.11.1"
-    info = rest.get("/api/3.0/mlflow/server-info").json()
+def test_the_server_says_what_it_is(door: Rest) -> None:
+    assert door.get("/health").text == "OK"
+    assert door.get("/version").text == "3.11.1"
+    info = door.get("/api/3.0/mlflow/server-info").json()
     assert info == {
         "store_type": "SqlStore",
         "workspaces_enabled": False,
@@ -20,20 +20,20 @@ def test_the_server_says_what_it_is(rest: Rest) -> None:
         "multipart_uploads_enabled": True,
         "multipart_downloads_enabled": True,
     }
-    assert rest.get("/ready").json() == {"ready": True, "missing": []}
+    assert door.get("/ready").json() == {"ready": True, "missing": []}
 
 
 @pytest.mark.parametrize(
     "path", ["/nowhere", "/api/2.0/mlflow/runs/nothing", "/api/3.0/mlflow/experiments/get"]
 )
-def test_what_is_not_served_is_a_json_404(rest: Rest, path: str) -> None:
+def test_what_is_not_served_is_a_json_404(door: Rest, path: str) -> None:
     for method in ("GET", "POST", "DELETE"):
-        answer = rest.request(method, path)
+        answer = door.request(method, path)
         assert (answer.status_code, answer.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
 
 
-def test_a_wrong_method_is_a_json_405(rest: Rest) -> None:
-    answer = rest.get(CREATE)
+def test_a_wrong_method_is_a_json_405(door: Rest) -> None:
+    answer = door.get(CREATE)
     assert (answer.status_code, answer.json()["error_code"]) == (405, "ENDPOINT_NOT_FOUND")
     assert answer.headers["allow"] == "POST"
 
@@ -52,9 +52,9 @@ def test_foreign_hosts_and_origins_are_refused(rest: Rest) -> None:
         assert answer.headers["x-frame-options"] == "SAMEORIGIN"
 
 
-def test_browsers_of_this_machine_may_ask_before_they_send(rest: Rest) -> None:
+def test_browsers_of_this_machine_may_ask_before_they_send(door: Rest) -> None:
     preflight = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
-    answer = rest.options(CREATE, headers=preflight)
+    answer = door.options(CREATE, headers=preflight)
     assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
 
 
@@ -68,8 +68,8 @@ def test_a_body_must_say_that_it_is_json(rest: Rest) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"null", b"\xff\xfe\x00", b"[" * 100_000])
-def test_what_cannot_be_read_counts_as_empty(rest: Rest, body: bytes) -> None:
-    answer = rest.post(CREATE, content=body, headers={"content-type": "application/json"})
+def test_what_cannot_be_read_counts_as_empty(door: Rest, body: bytes) -> None:
+    answer = door.post(CREATE, content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400
     assert answer.json()["message"].startswith("Missing value for required parameter 'name'.")
 

@@ -23,7 +23,7 @@ LONG = "x" * 10_000
         (lambda: rules.params([Param(key="k" * 251)]), "params[0].key", "at most 250"),
         (lambda: rules.params([Param(key="a//b")]), "params[0].key", "clean relative path"),
         (lambda: rules.params([Param(key="../a")]), "params[0].key", "clean relative path"),
-        (lambda: rules.params([Param(key="a\nb")]), "params[0].key", "not allowed"),
+        (lambda: rules.params([Param(key="a\nb")]), "params[0].key", "may only contain"),
         (lambda: rules.params([Param(key="a", value=LONG)]), "params[0].value", "at most 6000"),
         (lambda: rules.params([Param(key="a", value="\0")]), "params[0].value", "U+0000"),
         (
@@ -34,7 +34,7 @@ LONG = "x" * 10_000
         (lambda: rules.run_tags([Tag(key="a", value=LONG)]), "tags[0].value", "at most 8000"),
         (lambda: rules.run_tags([Tag(key="/a")]), "tags[0].key", "clean relative path"),
         (lambda: rules.experiment_tags([Tag(key="a", value="x" * 5_001)]), "tags[0].value", "at most 5000"),
-        (lambda: rules.keys(["a", "b?"]), "keys[1]", "not allowed"),
+        (lambda: rules.keys(["a", "b?"]), "keys[1]", "may only contain"),
         (lambda: rules.run_id("0" * 31), "run_id", "32 lower-case hex"),
         (lambda: rules.run_id("A" * 32), "run_id", "32 lower-case hex"),
         (lambda: rules.experiment_id("abc"), "experiment_id", "must be a valid integer"),

@@ -25,6 +25,7 @@ from rekam_gateway.http import (
     inputs_and_outputs,
     logged_models,
     proxied,
+    runs,
     server,
 )
 from rekam_gateway.http.backend import Backend
@@ -37,15 +38,18 @@ from rekam_runtime.errors import Invalid, RekamError
 from rekam_runtime.hosts import HostCheck
 from rekam_runtime.rpc.status import error_from_rpc
 
-ENDPOINTS: list[Endpoint] = [
-    *server.endpoints,
-    *experiments.endpoints,
-    *proxied.endpoints,
-    *artifacts.endpoints,
-    *inputs_and_outputs.endpoints,
-    *datasets.endpoints,
-    *logged_models.endpoints,
-]
+# Each declares its endpoints.
+NOUNS = (
+    server,
+    experiments,
+    runs,
+    proxied,
+    artifacts,
+    inputs_and_outputs,
+    datasets,
+    logged_models,
+)
+ENDPOINTS: list[Endpoint] = [endpoint for noun in NOUNS for endpoint in noun.endpoints]
 
 _JSON = "application/json"
 
@@ -111,9 +115,9 @@ class Door:
                 return response
             return await self._carry_out(endpoint, request, path)
         except RekamError as error:
-            return refusal(error)
+            return refusal(error, endpoint.codes)
         except grpc.aio.AioRpcError as error:
-            return refusal(error_from_rpc(error))
+            return refusal(error_from_rpc(error), endpoint.codes)
         except Exception:
             log.exception("a request failed", path=request.url.path)
             return answer(500, "INTERNAL_ERROR", "the request failed, the gateway's log says how")

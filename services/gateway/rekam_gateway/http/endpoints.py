@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rekam_gateway.http.backend import Backend
+from rekam_runtime.errors import RekamError
 
 
 class Empty(Struct):
@@ -45,6 +46,7 @@ class Endpoint:
         front it is served as it stands, and nowhere else.
     request, response: their fields; of a raw handler, which reads and answers by itself, Empty.
     renamed: beginnings of the service's field paths, as this request has them ({"tags[0].key": "key"}).
+    codes: MLflow's, where errors of a type have another one here.
     """
 
     path: str
@@ -56,6 +58,7 @@ class Endpoint:
     version: str = "2.0"
     ajax_only: bool = False
     renamed: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[type[RekamError], str] = field(default_factory=dict)
 
     def paths(self) -> list[str]:
         """Where it is served."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -75,15 +76,25 @@ def invalid_value(field: str, value: object, why: str) -> Invalid:
     shown = json.dumps(value, sort_keys=True, separators=(",", ":"))
     if len(shown) > _SHOWN_CHARS:
         shown = shown[:_SHOWN_CHARS] + "..."
+    why = why[:1].upper() + why[1:]
     return Invalid(f"Invalid value {shown} for parameter '{field}' supplied: {why}", field=field)
 
 
-def refusal(error: RekamError) -> Response:
-    """The error as a response."""
+def check_max_results(value: int, most: int) -> None:
+    for rule, kept in (("a positive integer", value > 0), (f"at most {most}", value <= most)):
+        if not kept:
+            raise Invalid(f"Invalid value {value} for parameter 'max_results' supplied. It must be {rule}")
+
+
+def refusal(error: RekamError, codes: Mapping[type[RekamError], str] = MappingProxyType({})) -> Response:
+    """The error as a response.
+
+    codes: of an endpoint that says some things by another code.
+    """
     if isinstance(error, Coded):
         return answer(error.status, error.code, error.message)
     status, code = next(_ANSWERS[kind] for kind in type(error).__mro__ if kind in _ANSWERS)
-    return answer(status, code, error.message)
+    return answer(status, codes.get(type(error), code), error.message)
 
 
 def answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -96,13 +107,15 @@ def in_terms_of(asked: object, error: RekamError, renamed: Mapping[str, str]) ->
     if type(error) is not Invalid or not error.field:
         return error
     field = error.field
+    if field == "page_token":
+        return Invalid(f"Invalid page token, {error.message}", field=field)
+    # MLflow's own texts, which the services say where there is one, stand by themselves.
+    if error.message[:1].isupper() or field.startswith(_SEARCHED_BY):
+        return error
     for theirs, ours in renamed.items():
         if field.startswith(theirs):
             field = ours + field[len(theirs) :]
             break
-    # Where MLflow has a text of its own for a rule, the service says it; of searches always.
-    if error.message.startswith("Invalid ") or field.startswith(_SEARCHED_BY):
-        return error
     try:
         value = _at(asked, field)
     except (AttributeError, IndexError, TypeError):

@@ -100,8 +100,9 @@ class Runs:
         end_ms: int | None,
         name: str | None,
         cause: Cause,
-    ) -> None:
-        await self._change(
+    ) -> tuple[RunState, Standing]:
+        """The run after it."""
+        return await self._change(
             run_id,
             lambda state, experiment: command.update(
                 state, experiment, status=status, end_ms=end_ms, name=name, origin=cause.origin
@@ -165,14 +166,16 @@ class Runs:
 
     async def _change(
         self, run_id: str, decide: Callable[[RunState, Standing], Message | None], cause: Cause
-    ) -> None:
+    ) -> tuple[RunState, Standing]:
         def decide_on_run(state: RunState) -> Message | None:
             _require(state, run_id)
             return decide(state, self._standing_of(state))
 
         # The run's own subject guards the append; its experiment's standing is looked up.
         await self._experiments.catch_up()
-        await self._kept.get(run_id).command(decide_on_run, cause)
+        aggregate = self._kept.get(run_id)
+        await aggregate.command(decide_on_run, cause)
+        return aggregate.state, self._standing_of(aggregate.state)
 
     def _standing_of(self, state: RunState) -> Standing:
         standing = self._experiments.standing(state.experiment_id)

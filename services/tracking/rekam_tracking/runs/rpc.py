@@ -67,14 +67,14 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
             rules.status(request.status)
         rules.time_ms(request.end_ms, "end_ms")
         rules.run_name(request.name)
-        await self._runs.update(
+        state, experiment = await self._runs.update(
             request.run_id,
             status=request.status if request.HasField("status") else None,
             end_ms=request.end_ms if request.HasField("end_ms") else None,
             name=request.name or None,
             cause=cause_with_origin(request, context),
         )
-        return run_pb2.UpdateRunResponse()
+        return run_pb2.UpdateRunResponse(run=_run(state, experiment))
 
     async def DeleteRun(
         self, request: run_pb2.DeleteRunRequest, context: Context
@@ -166,7 +166,7 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
 
 
 def _run(state: RunState, experiment: Standing) -> run_pb2.Run:
-    """The run without metrics, as after its creation."""
+    """The run as its events say, without metrics, inputs and outputs."""
     return run_pb2.Run(
         run_id=state.run_id,
         experiment_id=state.experiment_id,
