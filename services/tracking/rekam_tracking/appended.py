@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from rekam_proto.event.v1.envelope_pb2 import Envelope
 from rekam_proto.ingest.v1 import points_pb2, views_pb2
 from rekam_runtime.errors import Quarantine
-from rekam_runtime.eventlog.envelope import type_name
+from rekam_runtime.eventlog.envelope import payload_of, type_name
 from rekam_runtime.eventlog.port import Record
 from rekam_tracking.metrics.frames import Frame, check_key_set, frame_of
 from rekam_tracking.texts.lines import Text, text_of
@@ -55,7 +55,7 @@ def _add(batch: Appended, data: bytes) -> None:
     if envelope.schema_version > _SCHEMA_VERSION:
         raise Quarantine(f"{_EVENT} has schema version {envelope.schema_version}, known is {_SCHEMA_VERSION}")
     heard_us = envelope.time_us
-    for record in views_pb2.PointsAppendedView.FromString(envelope.payload).records:
+    for record in views_pb2.PointsAppendedView.FromString(payload_of(envelope)).records:
         match record.WhichOneof("body"):
             case "frame":
                 batch.sent.append(frame_of(record.frame, heard_us))
