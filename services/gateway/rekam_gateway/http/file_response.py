@@ -42,21 +42,20 @@ async def file_response(transfer: Transfer, request: Request, path: str) -> Resp
     headers = {
         "Content-Type": media_type_of(file),
         "Content-Disposition": disposition_of(file),
-        "X-Content-Type-Options": "nosniff",
         "Accept-Ranges": "bytes",
         "ETag": etag,
     }
     wanted = request.headers.get("range", "")
     if request.headers.get("if-range", etag) != etag:
         wanted = ""
-    part = _part(wanted, file.size)
+    part = part_of(wanted, file.size)
     if part is None:
         unsatisfied = {"Content-Range": f"bytes */{file.size}"}
         return answer(416, "INVALID_PARAMETER_VALUE", f"{path} has {file.size} bytes", unsatisfied)
     headers["Content-Length"] = str(part.size)
-    if part.of_whole:
+    if part.partial:
         headers["Content-Range"] = f"bytes {part.start}-{part.start + part.size - 1}/{file.size}"
-    status = 206 if part.of_whole else 200
+    status = 206 if part.partial else 200
     if request.method == "HEAD":
         return Response(None, status, headers)
     chunks = transfer.read(file, part.start, part.size)
@@ -86,30 +85,30 @@ def disposition_of(file: artifact_pb2.File) -> str:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """of_whole: it was asked for as a part, be it all of the file."""
+class Part:
+    """partial: it was asked for by its range, which may be all of the file."""
 
     start: int
     size: int
-    of_whole: bool
+    partial: bool
 
 
-def _part(wanted: str, size: int) -> _Part | None:
+def part_of(wanted: str, size: int) -> Part | None:
     """What a Range header asks for; None for what is not there.
 
     All of it when the header says nothing that is understood.
     """
     match = _RANGE.fullmatch(wanted.strip())
     if match is None or match[0] == "bytes=-":
-        return _Part(0, size, of_whole=False)
+        return Part(0, size, partial=False)
     first, last = match.groups()
     if not first:  # the last so many bytes
         start, end = max(size - int(last), 0), size
     else:
         start, end = int(first), min(int(last) + 1, size) if last else size
         if last and int(last) < start:
-            return _Part(0, size, of_whole=False)
-    return _Part(start, end - start, of_whole=True) if start < end else None
+            return Part(0, size, partial=False)
+    return Part(start, end - start, partial=True) if start < end else None
 
 
 class _Streamed(StreamingResponse):
