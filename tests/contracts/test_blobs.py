@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -24,7 +25,8 @@ from rekam_runtime.budget import ByteBudget
 from rekam_runtime.errors import AlreadyExists, FailedPrecondition, Invalid, NotFound, Retry, Unsupported
 from rekam_runtime.settings import Secret
 from tests.support.ports import free_port
-from tests.support.seaweed import SeaweedServer
+from tests.support.seaweed import SeaweedServer, running_seaweed
+from tests.support.small_disk import small_disk
 
 pytestmark = pytest.mark.asyncio
 MIB = 1024 * 1024
@@ -312,6 +314,30 @@ async def test_after_a_kill_it_goes_on(mortal_seaweed_server: SeaweedServer) -> 
     assert await store.get("kept") == b"kept"
     await store.put("next", b"next")
     await store.close()
+
+
+async def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    budget = ByteBudget(4 * PART_BYTES)
+    with small_disk(tmp_path / "disk", megabytes=300) as disk, running_seaweed(disk.path) as server:
+        store = S3Store(server.settings)
+        await store.put("before", b"before")
+        disk.fill(leave=1_000_000)
+        with pytest.raises(Retry, match="their disk is full"):
+            await store.put("large", os.urandom(5_000_000))
+        with pytest.raises(Retry, match="their disk is full"):
+            await write(store, "body", in_chunks(os.urandom(2 * PART_BYTES)), budget)
+        assert await store.get("before") == b"before"
+        disk.free()
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    await write(store, "body", in_chunks(bytes(2 * PART_BYTES)), budget)
+                    break
+                except Retry:
+                    await asyncio.sleep(0.1)
+        assert {blob.key async for blob in store.list("")} >= {"before", "body"}
+        assert [upload async for upload in store.list_uploads("")] == []
+        await store.close()
 
 
 @pytest.fixture

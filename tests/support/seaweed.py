@@ -93,9 +93,9 @@ async def _is_ready(command: Command) -> bool:
 
 
 @contextmanager
-def running_seaweed() -> Iterator[SeaweedServer]:
+def running_seaweed(within: Path | None = None) -> Iterator[SeaweedServer]:
     """A started server in a folder of its own, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="rekam-seaweed-") as folder, PortBlock() as ports:
+    with tempfile.TemporaryDirectory(prefix="rekam-seaweed-", dir=within) as folder, PortBlock() as ports:
         server = SeaweedServer(Path(folder), ports)
         server.start()
         try:

@@ -241,6 +241,8 @@ class S3Store:
         message = (
             f"blobs: {key} in bucket {self._bucket}: {fault.get('Message') or 'refused'} ({code or status})"
         )
+        if code == "InternalError":
+            message += "; some S3 say so when their disk is full"
         known = _BY_CODE.get(code) or _BY_CODE.get(status)
         if known is not None:
             return known(message)
