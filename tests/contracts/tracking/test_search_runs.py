@@ -10,7 +10,9 @@ import pytest
 from rekam_proto.tracking.v1 import read_pb2, run_pb2
 from rekam_runtime.errors import DeadlineExceeded, Invalid
 from rekam_runtime.postgres import Connection
+from rekam_runtime.rpc.options import MAX_MESSAGE_BYTES
 from rekam_tracking.runs import query
+from rekam_tracking.runs.details import MAX_DATASETS_BYTES
 from tests.support.run_rows import Point, RunRow, connected, insert
 
 RUNS = [
@@ -348,3 +350,26 @@ async def test_a_search_that_takes_too_long_is_given_up(connection: Connection) 
     with pytest.raises(DeadlineExceeded, match="longer than 0 s"):
         await query.search_runs(connection, request, limit_s=0)
     assert await numbers(connection, "") == [3, 2, 1, 4]
+
+
+async def test_runs_with_heavy_datasets_fit_into_messages(database_url: str) -> None:
+    heavy = [
+        RunRow(number, start_ms=number, datasets={f"d{n}": ("1", None) for n in range(6)})
+        for number in range(1, 8)
+    ]
+    async with connected(database_url) as connection:
+        await insert(connection, [*heavy, *(RunRow(number, start_ms=number) for number in range(8, 500))])
+        await connection.execute("UPDATE datasets SET profile = repeat('x', 4 << 20)")
+        got = await query.get_run(connection, heavy[0].run_id)
+        assert got is not None
+        # What is past the bound is left out: the datasets stay.
+        sizes = [len(input.dataset.profile) for input in got.inputs.datasets]
+        assert sizes == [4 << 20] * (MAX_DATASETS_BYTES >> 22) + [0, 0]
+        request = run_pb2.SearchRunsRequest(experiment_ids=["1"], order_by=["start_time"])
+        found: list[int] = []
+        while not found or request.page_token:
+            page = await query.search_runs(connection, request)
+            assert page.ByteSize() < MAX_MESSAGE_BYTES
+            found += [run.start_ms for run in page.runs]
+            request.page_token = page.next_page_token
+        assert found == list(range(1, 500))

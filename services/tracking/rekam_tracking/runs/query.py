@@ -9,7 +9,7 @@ from rekam_runtime.errors import DeadlineExceeded, Invalid
 from rekam_runtime.filtering import parse_filter, parse_order_by, positive_form
 from rekam_runtime.postgres import Connection, Row
 from rekam_tracking.runs.conditions import fragments
-from rekam_tracking.runs.details import fetch_runs
+from rekam_tracking.runs.details import fetch_runs, portions
 from rekam_tracking.runs.fields import RUNS
 from rekam_tracking.runs.ordering import phases
 from rekam_tracking.runs.statement import Scope, page_statement
@@ -19,7 +19,6 @@ from rekam_tracking.search.merging import merge_equalities
 
 # Runs with thousands of metrics make large pages: a page ends early, with a token, before
 # its message grows past what a client takes.
-_RUNS_AT_A_TIME = 200
 _MAX_PAGE_BYTES = 32 << 20
 # Thousands of conditions on thousands of keys, none of which an index answers, can take
 # minutes; they must not take Postgres from the others.
@@ -90,12 +89,11 @@ async def _search(connection: Connection, request: run_pb2.SearchRunsRequest) ->
             text, arguments = page_statement(scope, steps[number], keys, wanted, key_ids, live)
             found += [(number, row) for row in await connection.fetch(text, *arguments)]
         page = found[:size]
-        filled = 0
-        while filled < len(page) and response.ByteSize() < _MAX_PAGE_BYTES:
-            rows = page[filled : filled + _RUNS_AT_A_TIME]
-            ids = [row["run_id"].hex for _, row in rows]
+        for ids in await portions(connection, [row["run_id"].hex for _, row in page]):
+            if response.ByteSize() >= _MAX_PAGE_BYTES:
+                break
             response.runs.extend(await fetch_runs(connection, ids, model_inputs=False))
-            filled += len(rows)
+    filled = len(response.runs)
     if filled < len(found):
         phase, last = page[filled - 1]
         # The run's id is the row's first column; its sort columns follow.

@@ -2,7 +2,7 @@
 -- Runs in the order asked, each with everything it has: one row per run, so that a page is
 -- one round trip. The latest value of a metric is the greatest of its settled row and of the
 -- rows still being written, by step, then time, then value (NaN as 0). $2: with the models that
--- are inputs.
+-- are inputs. Schemas and profiles are left out past $3 bytes of a run.
 SELECT r.run_id, r.experiment_id, r.name, r.user_name, r.status, r.start_ms, r.end_ms, r.lifecycle,
        r.artifact_uri, p.param_keys, p.param_values, t.tag_keys, t.tag_values,
        m.metric_keys, m.metric_values, m.metric_steps, m.metric_times,
@@ -34,10 +34,16 @@ CROSS JOIN LATERAL (
 ) m
 CROSS JOIN LATERAL (
     SELECT array_agg(
-               ROW(name, digest, source_type, source, schema, profile, tag_keys, tag_values) ORDER BY name, digest
+               ROW(name, digest, source_type, source,
+                   CASE WHEN bytes <= $3::bigint THEN schema ELSE '' END, CASE WHEN bytes <= $3::bigint THEN profile ELSE '' END,
+                   tag_keys, tag_values)
+               ORDER BY name, digest
            ) AS datasets
-    FROM dataset_inputs JOIN datasets USING (experiment_id, name, digest)
-    WHERE dataset_inputs.run_id = r.run_id
+    FROM (
+        SELECT *, sum(octet_length(schema) + octet_length(profile)) OVER (ORDER BY name, digest) AS bytes
+        FROM dataset_inputs JOIN datasets USING (experiment_id, name, digest)
+        WHERE dataset_inputs.run_id = r.run_id
+    ) input
 ) d
 CROSS JOIN LATERAL (
     SELECT array_agg(model_id ORDER BY model_id) AS model_inputs
@@ -49,3 +55,11 @@ CROSS JOIN LATERAL (
     FROM model_outputs WHERE model_outputs.run_id = r.run_id
 ) o
 ORDER BY asked.position
+
+-- name: heavy
+-- Bytes of schemas and profiles of those runs that have many; told without reading them.
+SELECT run_id, sum(octet_length(schema) + octet_length(profile)) AS bytes
+FROM dataset_inputs JOIN datasets USING (experiment_id, name, digest)
+WHERE run_id = ANY($1::uuid[])
+GROUP BY run_id
+HAVING sum(octet_length(schema) + octet_length(profile)) > $2::bigint
