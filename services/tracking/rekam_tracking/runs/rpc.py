@@ -162,6 +162,7 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
             experiment_id=state.experiment_id,
             lifecycle=state.lifecycle_in(experiment),
             status=state.status,
+            artifact_uri=state.artifact_uri,
         )
 
 
