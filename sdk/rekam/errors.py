@@ -12,6 +12,8 @@ RekamError
     DeliveryTimeout    what was logged is not acknowledged yet (also a TimeoutError)
   SpoolError           the spool on disk cannot take or give records
     SpoolFull          a bound was reached and the SDK is configured to raise
+  ArtifactError        bytes of a file are not what they should be
+  MissingPackage       what the user asks for needs a package that is not installed (also an ImportError)
 """
 
 from __future__ import annotations
@@ -102,3 +104,11 @@ class SpoolError(RekamError):
 
 class SpoolFull(SpoolError):
     """The buffer or the spool reached its bound and REKAM_ON_FULL is "raise"."""
+
+
+class ArtifactError(RekamError):
+    """A file changed while it was read, or its bytes came damaged. Nothing of it was kept."""
+
+
+class MissingPackage(RekamError, ImportError):
+    """What is asked for needs a package that is not installed."""
