@@ -31,6 +31,7 @@ _BY_STATUS: dict[str, type[errors.RekamError]] = {
     "DEADLINE_EXCEEDED": errors.Unavailable,
     "RESOURCE_EXHAUSTED": errors.Unavailable,
     "CANCELLED": errors.Unavailable,
+    "DATA_LOSS": errors.ArtifactError,
 }
 # Waits between tries, the last one again and again. About so long is a restart, and not worth a word.
 _RETRY_SECONDS = (0.05, 0.2, 0.5, 1.0)
@@ -41,6 +42,7 @@ class Server:
     """The services of one gateway. Any number of threads may call."""
 
     def __init__(self, target: str) -> None:
+        from rekam_proto.artifacts.v1 import artifact_pb2_grpc, transfer_pb2_grpc
         from rekam_proto.local.v1 import local_pb2_grpc
         from rekam_proto.log.v1 import archive_pb2_grpc, log_pb2_grpc
         from rekam_proto.tracking.v1 import (
@@ -60,22 +62,28 @@ class Server:
         self.texts = text_pb2_grpc.TextServiceStub(self.channel)
         self.datasets = dataset_pb2_grpc.DatasetServiceStub(self.channel)
         self.logged_models = logged_model_pb2_grpc.LoggedModelServiceStub(self.channel)
+        self.artifacts = artifact_pb2_grpc.ArtifactServiceStub(self.channel)
+        self.transfers = transfer_pb2_grpc.TransferServiceStub(self.channel)
+        self.collection = artifact_pb2_grpc.CollectionServiceStub(self.channel)
         self.log = log_pb2_grpc.LogServiceStub(self.channel)
         self.archive = archive_pb2_grpc.ArchiveServiceStub(self.channel)
         self.local = local_pb2_grpc.LocalStackServiceStub(self.channel)
 
-    def call(self, method: Callable[..., Any], request: Any, retry_timeout: float) -> Any:
+    def call(
+        self, method: Callable[..., Any], request: Any, retry_timeout: float, *, timeout: float | None = None
+    ) -> Any:
         """The answer to a unary request.
 
         Sent again for up to `retry_timeout` seconds while the server is away or busy. It may have
         been carried out all the same: a request must mean the same when it comes twice.
+        timeout: seconds for one answer, REKAM_FLUSH_TIMEOUT if None.
         """
         import grpc
 
-        patience = _Patience(self.target, retry_timeout)
+        patience = Patience(self.target, retry_timeout)
         while True:
             try:
-                return method(request, timeout=settings.current().flush_timeout)
+                return method(request, timeout=timeout or settings.current().flush_timeout)
             except grpc.RpcError as error:
                 patience.wait_after(error)
 
@@ -83,7 +91,7 @@ class Server:
         """The answers to a request, as they come; asked again while none has come."""
         import grpc
 
-        patience = _Patience(self.target, retry_timeout)
+        patience = Patience(self.target, retry_timeout)
         while True:
             answered = False
             call = method(request)
@@ -114,7 +122,7 @@ class Server:
         return self.call(method, request, retry_timeout)
 
 
-class _Patience:
+class Patience:
     """How long one request is tried again."""
 
     def __init__(self, target: str, retry_timeout: float) -> None:
@@ -124,9 +132,17 @@ class _Patience:
         self._waits = iter(_RETRY_SECONDS)
         self._told = False
 
+    def renew(self) -> None:
+        """It goes on: what comes next is tried as if it were the first."""
+        self._begun = time.monotonic()
+        self._waits = iter(_RETRY_SECONDS)
+
     def wait_after(self, error: grpc.RpcError) -> None:
         """Wait before the next try; raises the SDK's error when there is to be none."""
-        found = error_from(error, self._target)
+        self.wait(error_from(error, self._target))
+
+    def wait(self, found: errors.RekamError) -> None:
+        """The same, of an error of the SDK."""
         wait = next(self._waits, _RETRY_SECONDS[-1]) * random.uniform(0.5, 1.0)
         tried = time.monotonic() - self._begun
         if not isinstance(found, errors.Unavailable) or tried + wait > self._retry_timeout:

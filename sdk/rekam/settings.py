@@ -46,6 +46,12 @@ class Settings:
     flush_timeout: float = 60.0
     # How long a Client's call tries again while the server is away: longer than a recovery takes.
     retry_timeout: float = 60.0
+    # Files that are uploaded or downloaded at once, and parts of a large one.
+    transfers: int = 8
+    # Large files go to S3 and come from it without the gateway, where the server and the network allow it.
+    direct_transfers: bool = True
+    # A bar on the terminal while files are moved.
+    progress: bool = True
     # How long the process' exit waits for acknowledgements.
     exit_timeout: float = 10.0
     # What a run records without being told to; docs/sdk.md has the switches.
@@ -125,6 +131,16 @@ def _at_least(least: int) -> Callable[[str], int]:
     return parse
 
 
+def _within(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        number = _at_least(least)(text)
+        if number > most:
+            raise ValueError(f"must be at most {most}")
+        return number
+
+    return parse
+
+
 def _period(text: str) -> float:
     number = _seconds(text)
     if number < 0.1:
@@ -161,6 +177,9 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "REKAM_CONNECT_TIMEOUT": ("connect_timeout", _seconds),
     "REKAM_FLUSH_TIMEOUT": ("flush_timeout", _seconds),
     "REKAM_RETRY_TIMEOUT": ("retry_timeout", _seconds),
+    "REKAM_TRANSFERS": ("transfers", _within(1, 64)),
+    "REKAM_DIRECT_TRANSFERS": ("direct_transfers", _switch),
+    "REKAM_PROGRESS": ("progress", _switch),
     "REKAM_EXIT_TIMEOUT": ("exit_timeout", _seconds),
     "REKAM_SYSTEM_METRICS": ("system_metrics", _switch),
     "REKAM_SYSTEM_METRICS_SECONDS": ("system_metrics_seconds", _period),

@@ -1,0 +1,1 @@
+"""Moves files between this machine and the artifact store: many at once, resumed, verified."""
