@@ -1,6 +1,6 @@
 """Rekam's Python SDK: log runs, params and metrics, and read them back. See docs/sdk.md."""
 
-from rekam import errors
+from rekam import artifacts, errors
 from rekam.capture.switches import (
     disable_system_metrics_logging,
     enable_system_metrics_logging,
@@ -11,8 +11,10 @@ from rekam.data import Dataset, DatasetInput
 from rekam.entities import (
     Buckets,
     Experiment,
+    FileInfo,
     History,
     LifecycleStage,
+    LineageEdge,
     Metric,
     MetricSummary,
     ModelOutput,
@@ -24,6 +26,20 @@ from rekam.entities import (
     RunStatus,
     ViewType,
     WriterCompleteness,
+)
+from rekam.fluent.artifacts import (
+    delete_artifacts,
+    download_artifacts,
+    get_artifact_uri,
+    list_artifacts,
+    load_table,
+    log_artifact,
+    log_artifacts,
+    log_dict,
+    log_figure,
+    log_image,
+    log_table,
+    log_text,
 )
 from rekam.fluent.destination import (
     create_experiment,
@@ -57,6 +73,7 @@ from rekam.fluent.read import (
     search_runs,
 )
 from rekam.fluent.runs import active_run, end_run, last_active_run, start_run
+from rekam.formats.images import Image
 from rekam.offline import is_offline, set_offline
 from rekam.run import ActiveRun
 
@@ -67,8 +84,11 @@ __all__ = [
     "Dataset",
     "DatasetInput",
     "Experiment",
+    "FileInfo",
     "History",
+    "Image",
     "LifecycleStage",
+    "LineageEdge",
     "Metric",
     "MetricSummary",
     "ModelOutput",
@@ -81,15 +101,19 @@ __all__ = [
     "ViewType",
     "WriterCompleteness",
     "active_run",
+    "artifacts",
     "create_experiment",
+    "delete_artifacts",
     "delete_experiment",
     "delete_run",
     "delete_tag",
     "disable_system_metrics_logging",
+    "download_artifacts",
     "enable_system_metrics_logging",
     "end_run",
     "errors",
     "flush",
+    "get_artifact_uri",
     "get_experiment",
     "get_experiment_by_name",
     "get_metric_history",
@@ -97,6 +121,13 @@ __all__ = [
     "get_tracking_uri",
     "is_offline",
     "last_active_run",
+    "list_artifacts",
+    "load_table",
+    "log_artifact",
+    "log_artifacts",
+    "log_dict",
+    "log_figure",
+    "log_image",
     "log_input",
     "log_inputs",
     "log_metric",
@@ -104,6 +135,8 @@ __all__ = [
     "log_outputs",
     "log_param",
     "log_params",
+    "log_table",
+    "log_text",
     "search_experiments",
     "search_runs",
     "set_experiment",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from rekam.calls.datasets import Datasets
 from rekam.calls.experiments import Experiments
-from rekam.calls.logged_models import LoggedModels
+from rekam.calls.media import Media
 from rekam.calls.metrics import Metrics
-from rekam.calls.runs import Runs
 from rekam.calls.session import Consistency
 from rekam.calls.texts import Texts
 
 
-class Client(Experiments, Runs, Metrics, Texts, Datasets, LoggedModels):
+class Client(Experiments, Media, Metrics, Texts, Datasets):
     """Talks to one server. Any number of threads may use it.
 
     consistency: "strong" queries see everything that was acknowledged before, and everything

@@ -11,9 +11,11 @@ from rekam.data import input_from
 from rekam.entities import (
     Buckets,
     Experiment,
+    FileInfo,
     History,
     LifecycleStage,
     Line,
+    LineageEdge,
     LoggedModel,
     LoggedModelMetric,
     Metric,
@@ -29,6 +31,7 @@ from rekam.entities import (
     WriterCompleteness,
 )
 from rekam.errors import Invalid
+from rekam_proto.artifacts.v1 import artifact_pb2
 from rekam_proto.tracking.v1 import experiment_pb2, logged_model_pb2, metric_pb2, read_pb2, run_pb2, text_pb2
 
 _STAGES = {
@@ -221,6 +224,23 @@ def completeness_from(message: metric_pb2.WriterCompleteness) -> WriterCompleten
 def rank_from(message: metric_pb2.RankSummary) -> RankSummary:
     """A rank of a run."""
     return RankSummary(_present(message, "rank"), tuple(message.writers), message.points)
+
+
+def file_info_from(entry: artifact_pb2.Entry, folder: str, shown: str) -> FileInfo:
+    """A file or folder in `folder`, which is shown as `shown`."""
+    is_dir = entry.HasField("folder")
+    path = (entry.folder.path if is_dir else entry.file.path).removeprefix(folder).lstrip("/")
+    path = f"{shown}/{path}" if shown else path
+    if is_dir:
+        return FileInfo(path, True)
+    file = entry.file
+    return FileInfo(path, False, file.size, file.digest, file.media_type or None, file.updated_ms)
+
+
+def edge_from(message: artifact_pb2.Edge) -> LineageEdge:
+    """An edge of the lineage."""
+    kind = artifact_pb2.EdgeKind.Name(message.kind).removeprefix("EDGE_KIND_").replace("UNSPECIFIED", "")
+    return LineageEdge(kind, message.owner, message.path, message.digest, message.time_ms)
 
 
 def text_from(message: text_pb2.TextSummary) -> TextSummary:

@@ -281,6 +281,36 @@ class Line:
     rank: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file or folder. path: from where its run's artifacts begin, or as it was asked for.
+
+    file_size, digest (SHA-256), media_type, time (milliseconds since the epoch): of a file; None of a folder.
+    """
+
+    path: str
+    is_dir: bool
+    file_size: int | None = None
+    digest: str | None = None
+    media_type: str | None = None
+    time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineageEdge:
+    """Bytes at a path, and what a run or model has to do with them.
+
+    kind: PRODUCED, the run keeps the file; USED, the run downloaded it, with these bytes; CONTAINED, the
+    model has it; empty: it lies where no run and no model keeps its own. time: milliseconds since the epoch.
+    """
+
+    kind: str
+    owner: str
+    path: str
+    digest: str
+    time: int
+
+
 class PagedList(list[Any]):
     """A page of a search; `token` asks for the next one and is None on the last."""
 

@@ -16,6 +16,7 @@ from rekam.errors import FailedPrecondition, Invalid, RefusedRecords, SpoolError
 from rekam.keys import check_key
 from rekam.recorder import Recorder
 from rekam.recording.writer import RunWriter, int_step
+from rekam.run_files import RunFiles
 from rekam_proto.tracking.v1 import read_pb2, run_pb2
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ MAX_PARAM_CHARS = 6_000
 MAX_TAG_CHARS = 8_000
 
 
-class ActiveRun:
+class ActiveRun(RunFiles):
     """What start_run() returns; a context manager that ends the run.
 
     Any number of threads may log into it, and forked children: they are other writers of
@@ -60,6 +61,11 @@ class ActiveRun:
     def run_id(self) -> str:
         """32 lower-case hex digits."""
         return self._info.run_id
+
+    @property
+    def target(self) -> str:
+        """host:port of the server that it goes to."""
+        return self._recorder.target
 
     @property
     def writer(self) -> str:

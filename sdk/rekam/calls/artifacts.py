@@ -1,0 +1,292 @@
+"""Calls about files that runs and models keep."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+
+from rekam import active, conversion, settings
+from rekam.calls.logged_models import LoggedModels
+from rekam.calls.runs import Runs
+from rekam.entities import FileInfo, LineageEdge
+from rekam.errors import FailedPrecondition, Invalid, NotFound, RekamError, Unsupported
+from rekam.server import user_name
+from rekam.transfer import local, paths
+from rekam.transfer.local import LocalFile
+from rekam.transfer.progress import Progress
+from rekam_proto.artifacts.v1 import artifact_pb2
+from rekam_proto.tracking.v1 import run_pb2
+
+log = logging.getLogger("rekam")
+
+_PAGE = 1_000
+# Folders of runs that are remembered; they never change.
+_MOST_FOLDERS = 1_000
+_folders: dict[tuple[str, str], str] = {}
+
+
+class Artifacts(Runs, LoggedModels):
+    """Files, by the run that keeps them or by their URI.
+
+    A URI is runs:/RUN/PATH, models:/m-ID/PATH or mlflow-artifacts:/PATH. What a run logged as a model
+    is found among its files, by the model's name.
+    """
+
+    def log_artifact(
+        self, run_id: str, local_path: str | PathLike[str], artifact_path: str | None = None
+    ) -> None:
+        """Put a file, or a directory with all that is in it, into a folder of a run's artifacts.
+
+        Returns when it is on the server's disk. Bytes that are stored already are not sent, and a large
+        file goes on where an earlier program was cut off. Raises OSError for what cannot be read, and
+        ArtifactError for a file that changes meanwhile.
+        """
+        to = _cleaned(artifact_path)
+        if Path(local_path).is_dir():
+            name = paths.clean(local.name_of(local_path), "local_path")
+            self._send(run_id, local.find_all(local_path, paths.join(to, name)))
+        else:
+            self._send(run_id, [local.find(local_path, to)])
+
+    def log_artifacts(
+        self, run_id: str, local_dir: str | PathLike[str], artifact_path: str | None = None
+    ) -> None:
+        """Put all that is in a directory into a folder of a run's artifacts; see log_artifact.
+
+        Links are followed. Folders without files are not kept.
+        """
+        self._send(run_id, local.find_all(local_dir, _cleaned(artifact_path)))
+
+    def list_artifacts(
+        self, run_id: str, path: str | None = None, *, recursive: bool = False
+    ) -> list[FileInfo]:
+        """What lies in a folder of a run's artifacts, by name; nothing when it is a file, or not there.
+
+        recursive: every file below, at any depth, and no folders.
+        """
+        return self._list(paths.Owned("runs", run_id, _cleaned(path)), "", recursive)
+
+    def download_artifacts(self, run_id: str, path: str, dst_path: str | PathLike[str] | None = None) -> str:
+        """Fetch a file or folder of a run's artifacts, "" for all; answers with its place, DST_PATH/PATH.
+
+        dst_path: a directory, made when it is not there; a fresh one if None. A file that is there with the
+        same bytes is not fetched; one whose fetching was cut off goes on. What comes is checked against
+        its digest. NotFound when there is nothing. The run that is active has used the files (lineage).
+        """
+        path = _cleaned(path)
+        return self._download(paths.Owned("runs", run_id, path), dst_path, path)
+
+    def delete_artifacts(self, run_id: str, path: str | None = None) -> None:
+        """Delete a file, a folder and all in it, or all of a run's artifacts. A missing one is fine."""
+        request = artifact_pb2.DeleteFilesRequest(
+            path=paths.join(self._folder_of(run_id), _cleaned(path)), recursive=True, actor=user_name()
+        )
+        self._call(self._server.artifacts.DeleteFiles, request)
+
+    def list_uri(self, artifact_uri: str, *, recursive: bool = False) -> list[FileInfo]:
+        """list_artifacts, by URI. Paths begin with the last part of the URI's."""
+        named = _named(artifact_uri)
+        path = named.path if isinstance(named, paths.Owned) else named
+        return self._list(named, path.rpartition("/")[0], recursive)
+
+    def download_uri(self, artifact_uri: str, dst_path: str | PathLike[str] | None = None) -> str:
+        """download_artifacts, by URI; answers with DST_PATH/NAME, the last part of the URI's path."""
+        named = _named(artifact_uri)
+        path = named.path if isinstance(named, paths.Owned) else named
+        return self._download(named, dst_path, path.rpartition("/")[2])
+
+    def get_lineage(
+        self,
+        *,
+        run_id: str | None = None,
+        artifact_uri: str | None = None,
+        digest: str | None = None,
+        model_id: str | None = None,
+    ) -> Iterator[LineageEdge]:
+        """What a run produced and used, what a model has, or where bytes are: those of a file or a digest."""
+        request = artifact_pb2.GetLineageRequest(page_size=_PAGE, consistency=self._consistency)
+        given = {"run_id": run_id, "digest": digest, "model_id": model_id}
+        if artifact_uri is not None:
+            given["path"] = self._resolved(_named(artifact_uri))
+        chosen = {name: value for name, value in given.items() if value is not None}
+        if len(chosen) != 1:
+            raise Invalid("give exactly one of run_id, artifact_uri, digest and model_id", field="run_id")
+        for name, value in chosen.items():
+            setattr(request, name, value)
+        while True:
+            answer = self._query(self._server.artifacts.GetLineage, request)
+            yield from map(conversion.edge_from, answer.edges)
+            request.page_token = answer.next_page_token
+            if not request.page_token:
+                return
+
+    def collect_artifacts(self, *, dry_run: bool = False) -> artifact_pb2.CollectResponse:
+        """For operators: remove bytes that no file names, once the server's grace period is over."""
+        request = artifact_pb2.CollectRequest(dry_run=dry_run, actor=user_name())
+        answer: artifact_pb2.CollectResponse = self._call(self._server.collection.Collect, request)
+        return answer
+
+    def artifact_uri(self, run_id: str, path: str | None = None) -> str:
+        """URI of a run's artifacts, or of one of them: mlflow-artifacts:/..."""
+        return f"{paths.SCHEME}:/{paths.join(self._folder_of(run_id), _cleaned(path))}"
+
+    # ---- where things are ----
+
+    def _folder_of(self, run_id: str) -> str:
+        """The folder of a run's artifacts, in the store."""
+        key = (self._target, run_id)
+        if key not in _folders:
+            # This process may have created it itself.
+            self._settle()
+            state = self._call(self._server.runs.GetRunState, run_pb2.GetRunStateRequest(run_id=run_id))
+            if len(_folders) >= _MOST_FOLDERS:
+                _folders.clear()
+            _folders[key] = paths.of_store(state.artifact_uri, f"artifact_uri of run {run_id}")
+        return _folders[key]
+
+    def _resolved(self, named: paths.Owned | str) -> str:
+        """Path in the store."""
+        if isinstance(named, str):
+            return named
+        if named.kind == "runs":
+            return paths.join(self._folder_of(named.owner), named.path)
+        if not named.owner.startswith("m-"):
+            raise Unsupported(
+                f"models:/{named.owner}: a logged model is named by its id, models:/m-...",
+                field="artifact_uri",
+            )
+        model = self.get_logged_model(named.owner)
+        folder = paths.of_store(model.artifact_location, f"artifact_location of model {named.owner}")
+        return paths.join(folder, named.path)
+
+    def _in_model(self, named: paths.Owned | str) -> str | None:
+        """Path in the store of what a run has as a logged model: its path begins with the model's name."""
+        if isinstance(named, str) or named.kind != "runs" or not named.path:
+            return None
+        name, _, rest = named.path.partition("/")
+        experiment_id, _, _ = self.run_state(named.owner)
+        quoted = name.replace("'", "\\'")
+        models = self.search_logged_models(
+            [experiment_id],
+            f"name = '{quoted}' AND source_run_id = '{named.owner}'",
+            order_by=[{"field_name": "creation_timestamp", "ascending": False}],
+            max_results=1,
+        )
+        return self._resolved(paths.Owned("models", models[0].model_id, rest)) if models else None
+
+    # ---- reading ----
+
+    def _entries(self, path: str, *, recursive: bool = False) -> Iterator[artifact_pb2.Entry]:
+        request = artifact_pb2.ListFilesRequest(
+            path=path, recursive=recursive, page_size=_PAGE, consistency=self._consistency
+        )
+        while True:
+            answer = self._query(self._server.artifacts.ListFiles, request)
+            yield from answer.entries
+            request.page_token = answer.next_page_token
+            if not request.page_token:
+                return
+
+    def _list(self, named: paths.Owned | str, base: str, recursive: bool) -> list[FileInfo]:
+        """Entries with the paths they have behind `base`, a part of the path that is named."""
+        asked = named.path if isinstance(named, paths.Owned) else named
+        place = self._resolved(named)
+        found = list(self._entries(place, recursive=recursive))
+        if not found and (model := self._in_model(named)) is not None:
+            place, found = model, list(self._entries(model, recursive=recursive))
+        shown = asked.removeprefix(base).lstrip("/")
+        return [conversion.file_info_from(entry, place, shown) for entry in found]
+
+    def _file_at(self, path: str) -> artifact_pb2.File | None:
+        """The file; None when it is a folder, or nothing."""
+        try:
+            request = artifact_pb2.GetFileRequest(path=path, consistency=self._consistency)
+            found: artifact_pb2.File = self._query(self._server.artifacts.GetFile, request)
+            return found
+        except (NotFound, FailedPrecondition):
+            return None
+
+    def _download(self, named: paths.Owned | str, dst_path: str | PathLike[str] | None, into: str) -> str:
+        """into: path of what is named, below dst_path."""
+        directory = _directory(dst_path)
+        target = directory / into if into else directory
+        place = self._resolved(named)
+        asked = named.path if isinstance(named, paths.Owned) else named
+        if not self._fetch(place, target):
+            model = self._in_model(named)
+            if (model is None or not self._fetch(model, target)) and asked:
+                raise NotFound(f"there is no artifact at {asked!r} ({place})", field="artifact_path")
+        return str(target)
+
+    def _fetch(self, place: str, target: Path) -> bool:
+        """Fetch a file or a folder; whether there was one."""
+        # Most programs only write metrics: what moves files is imported when it is used.
+        from rekam.transfer.download import Downloader, Wanted
+
+        with Progress("downloading", shown=settings.current().progress) as progress:
+            downloader = Downloader(self._server, settings.current(), self._retry_timeout, progress)
+            file = self._file_at(place) if place else None
+            if file is not None:
+                downloader.fetch([Wanted(file, target)])
+                self._record_use([file.path])
+                return True
+            entries = self._entries(place, recursive=True)
+            found = False
+            while page := list(islice(entries, _PAGE)):
+                found = True
+                # What a server names never leads out of the directory.
+                names = [paths.clean(_below(entry.file.path, place), "path") for entry in page]
+                downloader.fetch(
+                    [Wanted(entry.file, target / name) for entry, name in zip(page, names, strict=True)]
+                )
+                self._record_use([entry.file.path for entry in page])
+            return found
+
+    def _record_use(self, files: Sequence[str]) -> None:
+        """The run that is active has used them, unless it keeps them itself."""
+        run = active.current()
+        if run is None or run.target != self._target:
+            return
+        own = f"{self._folder_of(run.run_id)}/"
+        used = [path for path in files if not path.startswith(own)]
+        if not used:
+            return
+        try:
+            request = artifact_pb2.RecordUseRequest(run_id=run.run_id, paths=used, actor=user_name())
+            self._call(self._server.artifacts.RecordUse, request)
+        except RekamError as error:
+            # The files are there; that is what was asked for.
+            log.warning("run %s uses %d files, but the lineage lacks them: %s", run.run_id, len(used), error)
+
+    # ---- writing ----
+
+    def _send(self, run_id: str, files: Iterable[LocalFile]) -> None:
+        from rekam.transfer.upload import Uploader
+
+        options, folder = settings.current(), self._folder_of(run_id)
+        with Progress("uploading", shown=options.progress) as progress:
+            Uploader(self._server, folder, options, self._retry_timeout, progress).send(files)
+
+
+def _named(artifact_uri: str) -> paths.Owned | str:
+    return paths.owned(artifact_uri) or paths.of_store(artifact_uri)
+
+
+def _cleaned(path: str | None) -> str:
+    return paths.clean(path) if path else ""
+
+
+def _directory(dst_path: str | PathLike[str] | None) -> Path:
+    if dst_path is None:
+        return Path(tempfile.mkdtemp(prefix="rekam-"))
+    directory = Path(dst_path).absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def _below(path: str, folder: str) -> str:
+    return path.removeprefix(folder).lstrip("/")
