@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points, version
 
 import click
 
+from rekam.cli.artifacts import artifacts
 from rekam.cli.datasets import datasets
 from rekam.cli.experiments import experiments
 from rekam.cli.log import log
@@ -50,6 +51,7 @@ def main() -> None:
 
 main.add_command(experiments)
 main.add_command(runs)
+main.add_command(artifacts)
 main.add_command(metrics)
 main.add_command(datasets)
 main.add_command(models)
