@@ -8,8 +8,8 @@ position in Postgres is looked up too, once for all who wait.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 
 from rekam_runtime.errors import DeadlineExceeded, Retry
 from rekam_runtime.eventlog.port import EventLog
@@ -70,6 +70,31 @@ class FreshReads:
         targets = dict(zip(names, lasts, strict=True))
         await self.wait_for(targets, deadline_s)
         return targets
+
+    @asynccontextmanager
+    async def connection(self, streams: Iterable[str], deadline_s: float) -> AsyncIterator[Connection]:
+        """A connection that sees everything the log has now of these streams."""
+        names = list(streams)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + deadline_s
+        while True:
+            targets = await self.caught_up(names, deadline - loop.time())
+            async with acquire(self._pool) as connection:
+                if await self.holds(connection, targets):
+                    yield connection
+                    return
+
+    @asynccontextmanager
+    async def connection_at(self, targets: Mapping[str, int], deadline_s: float) -> AsyncIterator[Connection]:
+        """A connection that sees the streams at least up to these positions."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + deadline_s
+        while True:
+            await self.wait_for(targets, deadline - loop.time())
+            async with acquire(self._pool) as connection:
+                if await self.holds(connection, targets):
+                    yield connection
+                    return
 
     async def holds(self, connection: Connection, targets: Mapping[str, int]) -> bool:
         """Whether this connection's database has the positions itself, in the generation it sees from now on.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from rekam_proto.tracking.v1 import read_pb2
 from rekam_runtime.errors import Invalid, NotFound
 from rekam_runtime.eventlog.shards import points_stream, shard_of
-from rekam_runtime.postgres import Connection, Pool, Statements, acquire, pinned
+from rekam_runtime.postgres import Connection, Pool, Statements, pinned
 from rekam_runtime.projection import FreshReads
 from rekam_tracking import rules
 from rekam_tracking.events import STREAM
@@ -53,14 +52,9 @@ class Reads:
                 yield connection
             return
         left_s: float | None = context.time_remaining()  # None: the caller sets no deadline
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + (self._deadline_s if left_s is None else min(self._deadline_s, left_s))
-        while True:
-            targets = await self._fresh.caught_up({STREAM, *points}, deadline - loop.time())
-            async with acquire(self._pool) as connection:
-                if await self._fresh.holds(connection, targets):
-                    yield connection
-                    return
+        deadline_s = self._deadline_s if left_s is None else min(self._deadline_s, left_s)
+        async with self._fresh.connection({STREAM, *points}, deadline_s) as connection:
+            yield connection
 
     @asynccontextmanager
     async def of_runs(

@@ -7,12 +7,9 @@ from typing import Any, Protocol, TypeAlias
 import grpc.aio
 
 from rekam_proto.event.v1.envelope_pb2 import Origin
+from rekam_runtime.rpc.tracing import traceparent_of
 from rekam_tracking import rules
 from rekam_tracking.aggregates import Cause
-
-# "00-<32 hex>-<16 hex>-<2 hex>"; later versions may be longer.
-_MAX_TRACEPARENT = 128
-
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -35,19 +32,12 @@ class Delivered(Acted, Protocol):
 
 def cause_of(request: Acted, context: Context) -> Cause:
     rules.actor(request.actor)
-    return Cause(actor=request.actor, traceparent=_traceparent(context))
+    return Cause(actor=request.actor, traceparent=traceparent_of(context))
 
 
 def cause_with_origin(request: Delivered, context: Context) -> Cause:
     rules.actor(request.actor)
     if not request.HasField("origin"):
-        return Cause(actor=request.actor, traceparent=_traceparent(context))
+        return Cause(actor=request.actor, traceparent=traceparent_of(context))
     rules.origin(request.origin)
-    return Cause(actor=request.actor, origin=request.origin, traceparent=_traceparent(context))
-
-
-def _traceparent(context: Context) -> str:
-    for key, value in context.invocation_metadata() or ():
-        if key == "traceparent" and isinstance(value, str) and len(value) <= _MAX_TRACEPARENT:
-            return value
-    return ""
+    return Cause(actor=request.actor, origin=request.origin, traceparent=traceparent_of(context))

@@ -19,11 +19,11 @@ from rekam_runtime.operating.quarantine import Quarantined
 from rekam_runtime.operating.rpc import SERVICE as LOG_SERVICE
 from rekam_runtime.operating.rpc import LogServicer
 from rekam_runtime.postgres import Pool, connect_pool
-from rekam_runtime.projection import FreshReads, Projector, Replica, quarantine_stream
+from rekam_runtime.projection import FreshReads, Projector, Replica, emptying, quarantine_stream
 from rekam_runtime.projection.leases import Work
 from rekam_runtime.rebuild import Rebuilder
 from rekam_runtime.rpc.server import Service
-from rekam_tracking import control, emptying, events
+from rekam_tracking import control, events
 from rekam_tracking.datasets.rpc import DatasetServicer
 from rekam_tracking.experiments.catalog import Experiments
 from rekam_tracking.experiments.rpc import ExperimentServicer

@@ -10,7 +10,7 @@ from rekam_runtime.eventlog.port import EventLog
 from rekam_runtime.postgres import Pool, Statements, pinned
 from rekam_runtime.rebuild import requests
 
-_statements = Statements.load("rekam_tracking", "emptying.sql")
+_statements = Statements.load("rekam_runtime.projection", "emptying.sql")
 
 
 async def empty(pool: Pool, log: EventLog, streams: Iterable[str]) -> None:
