@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from rekam_runtime.blobs.memory import MemoryStore
-from rekam_runtime.blobs.port import Blob, BlobStore, Part, SignedRequest
+from rekam_runtime.blobs.port import BlobStore, Part, SignedRequest
 from rekam_runtime.blobs.s3 import S3Store
 from rekam_runtime.blobs.settings import S3Settings
 from rekam_runtime.blobs.writing import PART_BYTES, Written, write
@@ -139,9 +139,32 @@ async def test_an_empty_blob_is_read_as_a_stream(store: BlobStore, folder: str) 
 
 async def test_a_blob_is_described(store: BlobStore, folder: str) -> None:
     await store.put(f"{folder}/ä b", b"four")
-    assert await store.stat(f"{folder}/ä b") == Blob(f"{folder}/ä b", 4)
+    stat = await store.stat(f"{folder}/ä b")
+    assert (stat.key, stat.size) == (f"{folder}/ä b", 4)
     with pytest.raises(NotFound):
         await store.stat(f"{folder}/b")
+
+
+async def test_blobs_say_when_they_were_stored(store: BlobStore, folder: str) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)  # S3 says whole seconds
+    await store.put(f"{folder}/a", b"x")
+    (listed,) = [blob async for blob in store.list(f"{folder}/")]
+    after = datetime.now(UTC) + timedelta(seconds=1)
+    assert before <= listed.stored <= after
+    assert before <= (await store.stat(f"{folder}/a")).stored <= after
+
+
+async def test_parts_that_are_there_are_listed(store: BlobStore, folder: str) -> None:
+    key = f"{folder}/a"
+    upload_id = await store.begin_upload(key)
+    assert [part async for part in store.list_parts(key, upload_id)] == []
+    parts = [await store.put_part(key, upload_id, number, bytes(number)) for number in (3, 1, 7)]
+    listed = [part async for part in store.list_parts(key, upload_id)]
+    assert listed == sorted(parts, key=lambda part: part.number)
+    assert [part.size for part in listed] == [1, 3, 7]
+    await store.abort_upload(key, upload_id)
+    with pytest.raises(NotFound):
+        [part async for part in store.list_parts(key, upload_id)]
 
 
 async def test_a_blob_is_made_of_its_parts_in_order(store: BlobStore, folder: str) -> None:
@@ -152,7 +175,7 @@ async def test_a_blob_is_made_of_its_parts_in_order(store: BlobStore, folder: st
     assert [blob async for blob in store.list(f"{folder}/")] == []
     await store.complete_upload(key, upload_id, [second, first])
     assert await store.get(key) == data
-    assert await store.stat(key) == Blob(key, len(data))
+    assert (await store.stat(key)).size == len(data)
     assert [upload async for upload in store.list_uploads(f"{folder}/")] == []
 
 

@@ -29,6 +29,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
+        self._stored: dict[str, datetime] = {}
         self.uploads: dict[str, _Upload] = {}
 
     async def put(self, key: str, data: bytes, sha256: str = "") -> None:
@@ -36,7 +37,7 @@ class MemoryStore:
             raise Retry(f"blob {key} does not have the SHA-256 {sha256}")
         if key in self.blobs:
             raise AlreadyExists(f"blob {key} is there already")
-        self.blobs[key] = bytes(data)
+        self._store(key, bytes(data))
 
     async def get(self, key: str) -> bytes:
         if key not in self.blobs:
@@ -56,12 +57,12 @@ class MemoryStore:
             yield data[at : at + _CHUNK]
 
     async def stat(self, key: str) -> Blob:
-        return Blob(key, len(await self.get(key)))
+        return self._blob(key, await self.get(key))
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Blob]:
         for key in sorted(self.blobs):
             if key.startswith(prefix) and key > after:
-                yield Blob(key, len(self.blobs[key]))
+                yield self._blob(key, self.blobs[key])
 
     async def delete(self, key: str) -> None:
         self.blobs.pop(key, None)
@@ -75,12 +76,16 @@ class MemoryStore:
         self._upload(key, upload_id).parts[number] = bytes(data)
         return Part(number, hashlib.sha256(data).hexdigest())
 
+    async def list_parts(self, key: str, upload_id: str) -> AsyncIterator[Part]:
+        for number, data in sorted(self._upload(key, upload_id).parts.items()):
+            yield Part(number, hashlib.sha256(data).hexdigest(), size=len(data))
+
     async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
         stored = self._upload(key, upload_id).parts
         for part in parts:
             if hashlib.sha256(stored.get(part.number, b"")).hexdigest() != part.etag:
                 raise Invalid(f"blob {key}: part {part.number} is not the one that was put")
-        self.blobs[key] = b"".join(stored[part.number] for part in sorted(parts, key=lambda p: p.number))
+        self._store(key, b"".join(stored[part.number] for part in sorted(parts, key=lambda p: p.number)))
         del self.uploads[upload_id]
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
@@ -104,6 +109,14 @@ class MemoryStore:
 
     async def close(self) -> None:
         pass
+
+    def _store(self, key: str, data: bytes) -> None:
+        self.blobs[key] = data
+        self._stored[key] = datetime.now(UTC)
+
+    def _blob(self, key: str, data: bytes) -> Blob:
+        # A test may have put bytes here itself.
+        return Blob(key, len(data), self._stored.setdefault(key, datetime.now(UTC)))
 
     def _upload(self, key: str, upload_id: str) -> _Upload:
         upload = self.uploads.get(upload_id)

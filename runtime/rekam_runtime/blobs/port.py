@@ -8,17 +8,18 @@ and never changed. `tests/contracts/test_blobs.py` holds every adapter to this p
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A stored blob as a listing shows it."""
+    """A stored blob as a listing shows it. stored: when; S3 says whole seconds."""
 
     key: str
     size: int
+    stored: datetime = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,13 @@ class Part:
 
     etag: what the store answered when it took the part.
     checksum: of a part that was put by `put_part`.
+    size: of a part that `list_parts` tells of.
     """
 
     number: int
     etag: str
-    checksum: str = ""
+    checksum: str = field(default="", compare=False)
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,10 @@ class BlobStore(Protocol):
 
         The store checks the bytes against their checksum. NotFound when there is no such upload.
         """
+        ...
+
+    def list_parts(self, key: str, upload_id: str) -> AsyncIterator[Part]:
+        """Parts that the store has, by number. NotFound when there is no such upload."""
         ...
 
     async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:

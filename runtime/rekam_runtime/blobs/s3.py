@@ -109,26 +109,31 @@ class S3Store:
         client = await self._client()
         with self._faults(key):
             answer = await client.head_object(Bucket=self._bucket, Key=key)
-        return Blob(key, answer["ContentLength"])
+        return Blob(key, answer["ContentLength"], answer["LastModified"])
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Blob]:
-        async for page in self._pages("list_objects_v2", prefix, StartAfter=after):
+        async for page in self._pages("list_objects_v2", prefix, Prefix=prefix, StartAfter=after):
             for entry in page.get("Contents", ()):
-                yield Blob(entry["Key"], entry["Size"])
+                yield Blob(entry["Key"], entry["Size"], entry["LastModified"])
 
     async def list_uploads(self, prefix: str) -> AsyncIterator[Upload]:
-        async for page in self._pages("list_multipart_uploads", prefix):
+        async for page in self._pages("list_multipart_uploads", prefix, Prefix=prefix):
             for entry in page.get("Uploads", ()):
                 yield Upload(entry["Key"], entry["UploadId"], entry["Initiated"])
 
-    async def _pages(self, operation: str, prefix: str, **options: str) -> AsyncIterator[dict[str, Any]]:
+    async def list_parts(self, key: str, upload_id: str) -> AsyncIterator[Part]:
+        async for page in self._pages("list_parts", key, Key=key, UploadId=upload_id):
+            for entry in page.get("Parts", ()):
+                yield Part(entry["PartNumber"], entry["ETag"], size=entry["Size"])
+
+    async def _pages(self, operation: str, key: str, **options: str) -> AsyncIterator[dict[str, Any]]:
         client = await self._client()
         pages = client.get_paginator(operation).paginate(
-            Bucket=self._bucket, Prefix=prefix, PaginationConfig={"PageSize": self._page}, **options
+            Bucket=self._bucket, PaginationConfig={"PageSize": self._page}, **options
         )
         iterator = aiter(pages)
         while True:
-            with self._faults(prefix):
+            with self._faults(key):
                 page = await anext(iterator, None)
             if page is None:
                 return
