@@ -1,4 +1,4 @@
-"""The artifacts and registry services as processes, on a real NATS and a real Postgres."""
+"""The registry service as a process, on a real NATS and a real Postgres."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from tests.support.nats import NatsServer
 
-SERVICES = ("artifacts", "registry")
+SERVICES = ("registry",)
 MIGRATIONS = ["0001_projection.sql", "0002_quarantine_decisions.sql", "0001_stream.sql"]
 
 

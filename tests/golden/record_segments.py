@@ -11,6 +11,8 @@ from tests.golden.story import LOG_ID, STREAMS, records, segment_file
 
 def main() -> None:
     for stream in STREAMS:
+        if segment_file(stream, VERSION).exists():
+            continue
         writer = SegmentWriter(stream, LOG_ID, 0)
         for record in records(stream):
             writer.add(record)

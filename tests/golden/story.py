@@ -12,6 +12,7 @@ from tests.golden.samples import FOLDER, Sample
 
 LOG_ID = "golden-0"
 _TRACKING = "rekam_proto.tracking.v1."
+_ARTIFACTS = "rekam_proto.artifacts.v1."
 STREAMS: dict[str, list[Sample]] = {
     "REKAM_TRACKING": [
         Sample(_TRACKING + "ExperimentCreated", 1),
@@ -43,6 +44,15 @@ STREAMS: dict[str, list[Sample]] = {
         Sample("rekam_proto.ingest.v1.PointsAppended", 1, "frame"),
         Sample("rekam_proto.ingest.v1.PointsAppended", 1, "text"),
         Sample("rekam_proto.ingest.v1.PointsAppended", 1, "seen"),
+    ],
+    "REKAM_ARTIFACTS": [
+        Sample(_ARTIFACTS + "UploadStarted", 1),
+        Sample(_ARTIFACTS + "FilesPut", 1),
+        Sample(_ARTIFACTS + "FilesUsed", 1),
+        Sample(_ARTIFACTS + "GarbageCollected", 1),
+        Sample(_ARTIFACTS + "ObjectsRemoved", 1),
+        Sample(_ARTIFACTS + "UploadAborted", 1),
+        Sample(_ARTIFACTS + "FilesDeleted", 1),
     ],
 }
 

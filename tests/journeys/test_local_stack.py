@@ -117,6 +117,7 @@ def test_status_names_every_process(rekam_clean: LocalStack) -> None:
         "tracking-serve",
         "tracking-project",
         "artifacts-serve",
+        "artifacts-project",
         "registry-serve",
         "archive",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rekam_proto.artifacts.v1 import artifact_pb2
 from rekam_proto.ingest.v1 import points_pb2
 from rekam_proto.tracking.v1 import dataset_pb2, experiment_pb2, logged_model_pb2, run_pb2
 from tests.golden.record import record
@@ -33,6 +34,15 @@ PARTS = {
     "StoredFrame",
     "StoredText",
     "WriterSeen",
+    "File",
+    "Entry",
+    "Folder",
+    "Blob",
+    "Upload",
+    "SignedPart",
+    "Part",
+    "SignedDownload",
+    "Edge",
 }
 
 
@@ -40,7 +50,7 @@ def event_types() -> set[str]:
     """Full names of the events that the protos declare."""
     return {
         message.full_name
-        for file in (dataset_pb2, experiment_pb2, logged_model_pb2, run_pb2, points_pb2)
+        for file in (artifact_pb2, dataset_pb2, experiment_pb2, logged_model_pb2, run_pb2, points_pb2)
         for message in file.DESCRIPTOR.message_types_by_name.values()
         if not message.name.endswith(NOT_EVENTS) and message.name not in PARTS
     }

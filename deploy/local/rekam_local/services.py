@@ -24,7 +24,12 @@ _MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": str(128 * 1024 * 1024),
 }
 # Settings that may be given to a stack through the environment of `rekam up`.
-_PASSED_ON = ("REKAM_CRASHED_AFTER_S",)
+_PASSED_ON = (
+    "REKAM_CRASHED_AFTER_S",
+    "REKAM_ARTIFACTS_GRACE_S",
+    "REKAM_ARTIFACTS_COLLECT_EVERY_S",
+    "REKAM_ARTIFACTS_SWEEP_EVERY_S",
+)
 # The archive has a segment in memory for a moment, tens of megabytes in few blocks: those go back.
 _FEW_LARGE_BLOCKS = {name: str(1024 * 1024) for name in _MALLOC if name != "MALLOC_ARENA_MAX"}
 # Services that own a database; its name and its role's are the same.
@@ -146,6 +151,7 @@ def services(addresses: Addresses, scale: Scale, take_port: Callable[[], int]) -
         # Whoever reaches the gateway reaches S3 then: both are on this machine alone.
         s3["REKAM_S3_PUBLIC_ENDPOINT"] = s3["REKAM_S3_ENDPOINT"]
     artifacts = owner("artifacts-serve", "artifacts", "serve", 1, **s3)
+    artifacts_project = owner("artifacts-project", "artifacts", "project", 1, **addresses.s3)
     registry = owner("registry-serve", "registry", "serve", 1)
     archive = of(
         "archive", "rekam_archive", "archive", 1, "nats", "seaweed", **addresses.s3, **_FEW_LARGE_BLOCKS
@@ -166,7 +172,7 @@ def services(addresses: Addresses, scale: Scale, take_port: Callable[[], int]) -
         REKAM_ARCHIVE_TARGET=_target(archive),
         REKAM_LOCAL_CONTROL_TARGET=addresses.control_target,
     )
-    return [*gateways, *serve, *project, *artifacts, *registry, *archive]
+    return [*gateways, *serve, *project, *artifacts, *artifacts_project, *registry, *archive]
 
 
 def _target(replicas: list[Service]) -> str:

@@ -25,7 +25,7 @@ from tests.golden.story import LOG_ID, STREAMS, records, segment_file
 from tests.support.archive import AgedLog
 from tests.support.metrics import MetricStore, bits
 
-CONTROL, POINTS = STREAMS
+CONTROL, POINTS, _ = STREAMS
 RUN = uuid.UUID("3f2a9c0d1e4b5a6978879605a4b3c2d1")
 FORMAT_VERSIONS = (1,)
 
@@ -104,7 +104,7 @@ async def replay(log: EventLog, pool: Pool) -> None:
                 for task in running:
                     if task.done():
                         await task
-                if all(projectors[stream].position == len(STREAMS[stream]) for stream in STREAMS):
+                if all(one.position == len(STREAMS[stream]) for stream, one in projectors.items()):
                     return
                 await asyncio.sleep(0.01)
     finally:

@@ -1,0 +1,2 @@
+-- name: find
+SELECT * FROM uploads WHERE upload_id = $1
