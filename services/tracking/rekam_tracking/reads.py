@@ -58,17 +58,24 @@ class Reads:
 
     @asynccontextmanager
     async def of_runs(
-        self, run_ids: Sequence[str], field: str, consistency: read_pb2.Consistency, context: Context
+        self,
+        run_ids: Sequence[str],
+        field: str,
+        consistency: read_pb2.Consistency,
+        context: Context,
+        *,
+        pass_missing: bool = False,
     ) -> AsyncIterator[Connection]:
         """A connection for one query over what the points streams say of these runs.
 
         field: of the request. Raises Invalid for what is no run's id, NotFound for a run that
-        does not exist.
+        does not exist, unless those are passed over.
         """
         for index, run_id in enumerate(run_ids):
             rules.run_id(run_id, field if field == "run_id" else f"{field}[{index}]")
         async with self.connection(consistency, context, self.points_of(run_ids)) as connection:
-            missing = await connection.fetchval(_statements.missing_run, run_ids)
-            if missing is not None:
-                raise NotFound(f"Run with id={missing.hex} not found", field=field)
+            if not pass_missing:
+                missing = await connection.fetchval(_statements.missing_run, run_ids)
+                if missing is not None:
+                    raise NotFound(f"Run with id={missing.hex} not found", field=field)
             yield connection

@@ -124,6 +124,22 @@ async def test_bounds_are_inclusive(
     ]
 
 
+@given(frames, st.integers(1, 4))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_distinct_points_count_once_also_across_pages(
+    store: MetricStore, drawn: list[SentFrame], size: int
+) -> None:
+    again = [replace(frame, writer="again", sequence=n) for n, frame in enumerate(drawn, start=1)]
+    run_id, placed = await sent(store, [*drawn, *again])
+    whole = list(dict.fromkeys(expected(placed, run_id, "a")))
+    request = metric_pb2.GetHistoryRequest(run_id=run_id, key="a", page_size=size, distinct=True)
+    found = await pages(store, request)
+    assert flat(found) == whole
+    assert {len(page) for page in found[:-1]} <= {size}
+    streamed = metric_pb2.StreamHistoryRequest(run_ids=[run_id], keys=["a"], distinct=True)
+    assert flat([view_tuples(block.points) for block in await blocks(store, streamed)]) == whole
+
+
 async def test_a_page_goes_on_where_the_last_ended_whatever_came_between(store: MetricStore) -> None:
     run_id = await store.new_run()
     first = [

@@ -274,3 +274,10 @@ async def test_an_eventual_read_does_not_wait(served: Served) -> None:
     eventual = read_pb2.CONSISTENCY_EVENTUAL
     listed = await served.stub.ListMetrics(m.ListMetricsRequest(run_id=run_id, consistency=eventual))
     assert not listed.metrics
+
+
+async def test_a_stream_may_pass_over_runs_that_do_not_exist(served: Served) -> None:
+    run_id = await served.store.new_run()
+    await served.append(frame(run_id, 1))
+    request = m.StreamHistoryRequest(run_ids=[NOBODY, run_id], keys=["loss"], pass_missing=True)
+    assert [block.run_id async for block in served.stub.StreamHistory(request)] == [run_id]

@@ -6,13 +6,14 @@ the points, not in the storage.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rekam_proto.tracking.v1 import metric_pb2
 from rekam_tracking import tokens
 from rekam_tracking.metrics.points import Points, value_order
+from rekam_tracking.ranges import INT64_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class Place:
         equal = (same_time.steps == self.step) & (order == self.value)
         skipped = int(before.sum()) + min(self.equal, int(equal.sum()))
         return points.at(slice(first + skipped, None))
+
+    def past_equals(self) -> Place:
+        """Behind all the points that equal the last one, however many there are or will be."""
+        return replace(self, equal=INT64_MAX)
 
 
 def place_behind(page: Points, before: Place | None) -> Place:

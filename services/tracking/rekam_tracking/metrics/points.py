@@ -38,6 +38,17 @@ class Points:
             return self
         return self.at(np.lexsort((value_order(self.values), self.steps, self.times_us)))
 
+    def distinct(self) -> Points:
+        """One of each, of points in order."""
+        bits = self.values.view(np.int64)
+        new = np.ones(len(self), np.bool_)
+        new[1:] = (
+            (self.times_us[1:] != self.times_us[:-1])
+            | (self.steps[1:] != self.steps[:-1])
+            | (bits[1:] != bits[:-1])
+        )
+        return self if new.all() else self.at(new)
+
 
 NONE = Points(np.empty(0, STEP), np.empty(0, STEP), np.empty(0, VALUE))
 

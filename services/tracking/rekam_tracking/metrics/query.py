@@ -42,13 +42,15 @@ async def history_page(
     # One point more than the page says whether there is another page.
     load_rows = min(LOAD_ROWS, size + 1)
     async for part in read_ordered(connection, UUID(request.run_id), request.key, bounds, load_rows):
-        page = join([page, part if place is None else place.skip(part)])
+        part = part if place is None else place.skip(part)
+        page = join([page, part.distinct() if request.distinct else part])
         if len(page) > size:
             break
     token = ""
     if len(page) > size:
         page = page.at(slice(size))
-        token = paging.encode(paging.place_behind(page, place), request)
+        behind = paging.place_behind(page, place)
+        token = paging.encode(behind.past_equals() if request.distinct else behind, request)
     return metric_pb2.GetHistoryResponseView(points=_view(page), next_page_token=token)
 
 
@@ -64,6 +66,7 @@ async def stream_history(
             ranks = await by_rank(connection, run, chunks) if request.by_rank else [(None, chunks)]
             for rank, some in ranks:
                 async for part in read_chunks(connection, run, some, bounds):
+                    part = part.distinct() if request.distinct else part
                     for first in range(0, len(part), BLOCK_POINTS):
                         points = _view(part.at(slice(first, first + BLOCK_POINTS)))
                         yield metric_pb2.HistoryBlockView(run_id=run_id, key=key, points=points, rank=rank)

@@ -98,7 +98,9 @@ class MetricServicer:
         rules.keys(request.keys)
         ranges.check(request.steps, "steps")
         ranges.check(request.times_us, "times_us")
-        async with self._reading(request.run_ids, "run_ids", request.consistency, context) as connection:
+        async with self._reading(
+            request.run_ids, "run_ids", request.consistency, context, pass_missing=request.pass_missing
+        ) as connection:
             async for block in query.stream_history(connection, request):
                 yield block
 
@@ -140,11 +142,19 @@ class MetricServicer:
 
     @asynccontextmanager
     async def _reading(
-        self, run_ids: Sequence[str], field: str, consistency: read_pb2.Consistency, context: Context
+        self,
+        run_ids: Sequence[str],
+        field: str,
+        consistency: read_pb2.Consistency,
+        context: Context,
+        *,
+        pass_missing: bool = False,
     ) -> AsyncIterator[Connection]:
         """A connection that sees one moment of the points of runs that exist."""
         async with (
-            self._reads.of_runs(run_ids, field, consistency, context) as connection,
+            self._reads.of_runs(
+                run_ids, field, consistency, context, pass_missing=pass_missing
+            ) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield connection
