@@ -14,6 +14,10 @@ from rekam_tracking.runs.command import RunState
 from rekam_tracking.runs.ledger import Runs
 
 
+async def _nobody_remembers(_: str) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Replica:
     """What one `serve` process folds and decides with; several share a log."""
@@ -24,9 +28,9 @@ class Replica:
     @classmethod
     async def start(cls, log: EventLog) -> Replica:
         await log.ensure(control_stream())
-        experiments = Experiments(log, "mlflow-artifacts:/")
+        experiments = Experiments(log, "mlflow-artifacts:/", _nobody_remembers)
         await experiments.start()
-        return cls(experiments, Runs(log, experiments, max_weight=1_000_000))
+        return cls(experiments, Runs(log, experiments, max_weight=1_000_000, recall=_nobody_remembers))
 
     async def run(
         self,

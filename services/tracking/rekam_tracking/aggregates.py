@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -42,6 +42,9 @@ class State(Protocol):
         """Take in the next event; one that this version does not know is passed over."""
         ...
 
+
+# Returns when no other process remembers the aggregate of this name as it was.
+Recall = Callable[[str], Awaitable[None]]
 
 StateT = TypeVar("StateT", bound=State)
 EventT = TypeVar("EventT", bound=Message)

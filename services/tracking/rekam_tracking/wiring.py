@@ -14,6 +14,7 @@ from rekam_runtime.blobs.s3 import S3Store
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.port import EventLog
 from rekam_runtime.eventlog.presence import GATEWAYS, Listener
+from rekam_runtime.eventlog.recall import Recaller
 from rekam_runtime.eventlog.shards import points_stream, points_streams
 from rekam_runtime.operating.quarantine import Quarantined
 from rekam_runtime.operating.rpc import SERVICE as LOG_SERVICE
@@ -71,10 +72,12 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
     async with (
         _connected(settings, _name("serve"), _SERVE_CONNECTIONS) as (log, pool),
         FreshReads(log, pool) as fresh,
+        Recaller(log) as recaller,
     ):
         reads = Reads(pool, fresh, points_shards=settings.points_shards, deadline_s=settings.read_deadline_s)
-        experiments = Experiments(log, settings.artifact_root)
-        runs = Runs(log, experiments, max_weight=settings.kept_runs_mb * _MB)
+        experiments = Experiments(log, settings.artifact_root, recaller.recall)
+        kept = settings.kept_runs_mb * _MB
+        runs = Runs(log, experiments, max_weight=kept, recall=recaller.recall)
         models = LoggedModels(log, experiments)
         quarantined = Quarantined(pool, lambda: parts(settings.points_shards))
         await experiments.start()

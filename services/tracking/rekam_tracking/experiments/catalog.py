@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from rekam_proto.tracking.v1 import experiment_pb2
 from rekam_runtime.eventlog.port import EventLog
 from rekam_tracking import events
-from rekam_tracking.aggregates import Aggregate, Aggregates, Cause
+from rekam_tracking.aggregates import Aggregate, Aggregates, Cause, Recall
 from rekam_tracking.experiments import command
 from rekam_tracking.experiments.command import Catalog, Entry, Tags
 
@@ -18,10 +18,11 @@ _MAX_TAGS_WEIGHT = 16 * 1024 * 1024
 class Experiments:
     """All experiments; the catalog stays folded, tags are folded as they are asked for."""
 
-    def __init__(self, log: EventLog, artifact_root: str) -> None:
+    def __init__(self, log: EventLog, artifact_root: str, recall: Recall) -> None:
         """artifact_root: URI under which an experiment without a location of its own gets one."""
         self._log = log
         self._root = artifact_root
+        self._recall = recall
         self._catalog = self._empty_catalog()
         self._tags = Aggregates(
             log,
@@ -106,9 +107,11 @@ class Experiments:
         return await self.describe(self._catalog.state.entries[id])
 
     async def delete(self, id: str, cause: Cause) -> experiment_pb2.Experiment:
+        """Once it has returned nobody takes points for its runs any more."""
         await self._catalog.command(
             lambda catalog: command.delete(catalog, id, now_ms=_now_ms(), origin=cause.origin), cause
         )
+        await self._recall(f"experiment/{id}")
         return await self.describe(self._catalog.state.entries[id])
 
     async def restore(self, id: str, cause: Cause) -> experiment_pb2.Experiment:

@@ -13,7 +13,7 @@ from rekam_proto.tracking.v1 import dataset_pb2, run_pb2
 from rekam_runtime.errors import NotFound, Retry
 from rekam_runtime.eventlog.port import EventLog
 from rekam_tracking import events, names
-from rekam_tracking.aggregates import Aggregate, Aggregates, Cause
+from rekam_tracking.aggregates import Aggregate, Aggregates, Cause, Recall
 from rekam_tracking.runs import command
 from rekam_tracking.runs.command import RunState
 from rekam_tracking.standings import Experiments, Standing
@@ -22,9 +22,10 @@ from rekam_tracking.standings import Experiments, Standing
 class Runs:
     """All runs; those written to lately stay folded."""
 
-    def __init__(self, log: EventLog, experiments: Experiments, *, max_weight: int) -> None:
+    def __init__(self, log: EventLog, experiments: Experiments, *, max_weight: int, recall: Recall) -> None:
         """max_weight: about how many bytes the folded runs may take."""
         self._experiments = experiments
+        self._recall = recall
         self._kept = Aggregates(
             log,
             events.STREAM,
@@ -111,8 +112,10 @@ class Runs:
         )
 
     async def delete(self, run_id: str, cause: Cause) -> None:
+        """Once it has returned nobody takes points for the run any more."""
         now_ms = time.time_ns() // 1_000_000
         await self._change(run_id, lambda state, within: command.delete(state, within, now_ms=now_ms), cause)
+        await self._recall(f"run/{run_id}")
 
     async def restore(self, run_id: str, cause: Cause) -> None:
         await self._change(run_id, command.restore, cause)
