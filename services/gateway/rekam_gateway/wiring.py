@@ -14,10 +14,12 @@ from rekam_gateway.artifacts.committing import Committer
 from rekam_gateway.artifacts.rpc import SERVICE as TRANSFER_SERVICE
 from rekam_gateway.artifacts.rpc import TransferService
 from rekam_gateway.artifacts.transfer import Transfer
-from rekam_gateway.http.backend import Artifacts, Backend
+from rekam_gateway.http.backend import Artifacts, Backend, Points
 from rekam_gateway.ingest.publisher import ShardPublisher
 from rekam_gateway.ingest.rpc import SERVICE, IngestService
+from rekam_gateway.ingest.runs import Runs
 from rekam_gateway.ingest.tracking import TrackingClient
+from rekam_gateway.ingest.writers import RunWriters
 from rekam_gateway.settings import Settings
 from rekam_proto.artifacts.v1 import artifact_pb2, artifact_pb2_grpc, storage_pb2_grpc
 from rekam_proto.local.v1 import local_pb2
@@ -31,6 +33,7 @@ from rekam_proto.tracking.v1 import (
     text_pb2,
 )
 from rekam_runtime.blobs.s3 import S3Store
+from rekam_runtime.budget import ByteBudget
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.presence import GATEWAYS, announce
 from rekam_runtime.eventlog.shards import points_streams, points_subject
@@ -39,6 +42,8 @@ from rekam_runtime.rpc.client import channel
 from rekam_runtime.rpc.forward import Admit, Forwarder, loopback_only
 from rekam_runtime.rpc.server import Service
 
+# Points on their way to the log, of all streams and requests.
+POINTS_BYTES = 64 * 1024 * 1024
 # A service that is started again is waited for; a search may take tracking's 30 s.
 HTTP_PATIENCE_S = 40.0
 
@@ -74,7 +79,9 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
         for stream in points_streams(settings.points_shards, replicas=settings.stream_replicas):
             await log.ensure(stream)
         publishers += [ShardPublisher(log, points_subject(shard)) for shard in range(settings.points_shards)]
-        ingest = IngestService(TrackingClient(tracking), publishers)
+        client, budget = TrackingClient(tracking), ByteBudget(POINTS_BYTES)
+        runs, writers = Runs(client, log), RunWriters(publishers, budget)
+        ingest = IngestService(client, runs, publishers, budget)
         services = [Service(SERVICE, lambda server: server.add_generic_rpc_handlers((ingest.handler(),)))]
         for file in (experiment_pb2, run_pb2, dataset_pb2, logged_model_pb2, metric_pb2, text_pb2):
             services += _forwarded(file.DESCRIPTOR, tracking)
@@ -97,6 +104,11 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
         if local is not None:
             services += _forwarded(local_pb2.DESCRIPTOR, local, loopback_only)
 
+        async def drain(reason: str) -> None:
+            await ingest.drain(reason)
+            runs.forget()
+            writers.forget()
+
         async def readiness() -> list[str]:
             missing = [] if log.connected else ["the event log is not connected"]
             if tracking.get_state(try_to_connect=True) != grpc.ChannelConnectivity.READY:
@@ -104,9 +116,12 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
             return missing
 
         present = asyncio.create_task(announce(log, GATEWAYS, readiness), name="presence")
-        work = [present, *(publisher.task for publisher in publishers)]
-        yield Gateway(services, Backend.over(tracking_of_http, stored), readiness, ingest.drain, work)
-        present.cancel()
+        keeping = asyncio.create_task(runs.keeper.run(), name="recalls")
+        work = [present, keeping, *(publisher.task for publisher in publishers)]
+        backend = Backend.over(tracking_of_http, Points(runs, writers), stored)
+        yield Gateway(services, backend, readiness, drain, work)
+        for task in (present, keeping):
+            task.cancel()
         for publisher in publishers:
             await publisher.close()
     finally:

@@ -9,10 +9,12 @@ import grpc.aio
 import pytest
 
 from rekam_gateway.ingest.key_sets import KeySets
+from rekam_gateway.ingest.runs import Runs
 from rekam_gateway.ingest.session import Session
 from rekam_gateway.ingest.tracking import TrackingClient
 from rekam_runtime.budget import ByteBudget
 from rekam_runtime.errors import Retry
+from rekam_runtime.eventlog.memory import MemoryLog
 
 
 async def _silence() -> AsyncIterator[bytes]:
@@ -22,7 +24,8 @@ async def _silence() -> AsyncIterator[bytes]:
 
 async def test_a_stream_that_is_ended_as_it_begins_ends() -> None:
     async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
-        session = Session(TrackingClient(channel), [], ByteBudget(1), KeySets())
+        client = TrackingClient(channel)
+        session = Session(client, Runs(client, MemoryLog()), [], ByteBudget(1), KeySets())
         first = asyncio.ensure_future(anext(session.answers(_silence())))
         # Now it waits for requests, and nobody has begun to read them.
         await asyncio.sleep(0)

@@ -72,8 +72,12 @@ def test_other_numbers_are_themselves() -> None:
     assert read(ratio="1.5e3").ratio == 1500.0
     assert read(ratio=3).ratio == 3.0
     assert number(0.1) == 0.1
-    # The literals of some JSON writers are no JSON, and read all the same.
-    assert math.isnan(read_body(Asked, b'{"run_id": "r", "ratio": NaN}', {}).ratio)
+
+
+@pytest.mark.parametrize("literal", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
+def test_what_json_has_no_numbers_for_is_no_literal(literal: bytes) -> None:
+    with pytest.raises(Invalid, match="for parameter 'ratio' supplied"):
+        read_body(Asked, b'{"run_id": "r", "ratio": %b}' % literal, {})
 
 
 @pytest.mark.parametrize("value", ["BLUE", 2])

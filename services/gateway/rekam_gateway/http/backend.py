@@ -9,10 +9,13 @@ import grpc.aio
 
 from rekam_gateway.artifacts.transfer import Transfer
 from rekam_gateway.http.errors import Coded
+from rekam_gateway.ingest.runs import Runs
+from rekam_gateway.ingest.writers import RunWriters
 from rekam_proto.tracking.v1 import (
     dataset_pb2_grpc,
     experiment_pb2_grpc,
     logged_model_pb2_grpc,
+    metric_pb2,
     run_pb2_grpc,
 )
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from rekam_proto.tracking.v1.experiment_pb2_grpc import ExperimentServiceAsyncStub
     from rekam_proto.tracking.v1.logged_model_pb2_grpc import LoggedModelServiceAsyncStub
     from rekam_proto.tracking.v1.run_pb2_grpc import RunServiceAsyncStub
+
+_METRICS = f"/{metric_pb2.DESCRIPTOR.services_by_name['MetricService'].full_name}"
 
 
 @dataclass(frozen=True)
@@ -34,14 +39,31 @@ class Artifacts:
 
 
 @dataclass(frozen=True)
+class Points:
+    """Where points go."""
+
+    runs: Runs
+    writers: RunWriters
+
+
+@dataclass(frozen=True)
 class Backend:
-    """Handlers call these; whatever a call raises is answered in MLflow's terms by the app."""
+    """Handlers call these; whatever a call raises is answered in MLflow's terms by the app.
+
+    history_page, stream_history: of the MetricService, numbers left as bytes.
+    """
 
     experiments: ExperimentServiceAsyncStub
     runs: RunServiceAsyncStub
     datasets: DatasetServiceAsyncStub
     logged_models: LoggedModelServiceAsyncStub
-
+    history_page: grpc.aio.UnaryUnaryMultiCallable[
+        metric_pb2.GetHistoryRequest, metric_pb2.GetHistoryResponseView
+    ]
+    stream_history: grpc.aio.UnaryStreamMultiCallable[
+        metric_pb2.StreamHistoryRequest, metric_pb2.HistoryBlockView
+    ]
+    points: Points
     stored: Artifacts | None = None
 
     @property
@@ -51,12 +73,23 @@ class Backend:
         return self.stored
 
     @classmethod
-    def over(cls, tracking: grpc.aio.Channel, stored: Artifacts | None = None) -> Backend:
+    def over(cls, tracking: grpc.aio.Channel, points: Points, stored: Artifacts | None = None) -> Backend:
         """tracking: a patient channel: calls have no deadline of their own."""
         return cls(
             experiments=experiment_pb2_grpc.ExperimentServiceStub(tracking),
             runs=run_pb2_grpc.RunServiceStub(tracking),
             datasets=dataset_pb2_grpc.DatasetServiceStub(tracking),
             logged_models=logged_model_pb2_grpc.LoggedModelServiceStub(tracking),
+            history_page=tracking.unary_unary(
+                f"{_METRICS}/GetHistory",
+                metric_pb2.GetHistoryRequest.SerializeToString,
+                metric_pb2.GetHistoryResponseView.FromString,
+            ),
+            stream_history=tracking.unary_stream(
+                f"{_METRICS}/StreamHistory",
+                metric_pb2.StreamHistoryRequest.SerializeToString,
+                metric_pb2.HistoryBlockView.FromString,
+            ),
+            points=points,
             stored=stored,
         )

@@ -220,9 +220,13 @@ def _read_float(value: Any, path: str) -> float:
     elif type(value) not in (int, float):
         raise wrong_type(path, value)
     try:
-        return float(value)
+        read = float(value)
     except OverflowError:
         raise wrong_type(path, value) from None
+    # JSON has no NaN and no infinity, and a number that is too large is none.
+    if not math.isfinite(read):
+        raise wrong_type(path, value)
+    return read
 
 
 def _read_text(value: Any, path: str) -> str:

@@ -10,6 +10,7 @@ import grpc.aio
 from rekam_gateway import telemetry
 from rekam_gateway.ingest.key_sets import KeySets
 from rekam_gateway.ingest.publisher import ShardPublisher
+from rekam_gateway.ingest.runs import Runs
 from rekam_gateway.ingest.session import Session
 from rekam_gateway.ingest.tracking import TrackingClient
 from rekam_proto.ingest.v1 import ingest_pb2
@@ -17,17 +18,18 @@ from rekam_runtime.budget import ByteBudget
 from rekam_runtime.errors import Retry
 
 SERVICE = ingest_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
-# Points of all streams on their way to the log.
-TOTAL_BYTES = 64 * 1024 * 1024
 
 
 class IngestService:
     """Serves the ingest stream; all streams share the publishers, their bound, and key sets."""
 
-    def __init__(self, tracking: TrackingClient, publishers: list[ShardPublisher]) -> None:
+    def __init__(
+        self, tracking: TrackingClient, runs: Runs, publishers: list[ShardPublisher], budget: ByteBudget
+    ) -> None:
         self._tracking = tracking
+        self._runs = runs
         self._publishers = publishers
-        self._budget = ByteBudget(TOTAL_BYTES)
+        self._budget = budget
         self._key_sets = KeySets()
         self._sessions: set[Session] = set()
 
@@ -58,7 +60,7 @@ class IngestService:
     async def _ingest(
         self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
     ) -> AsyncIterator[ingest_pb2.IngestResponse]:
-        session = Session(self._tracking, self._publishers, self._budget, self._key_sets)
+        session = Session(self._tracking, self._runs, self._publishers, self._budget, self._key_sets)
         self._sessions.add(session)
         telemetry.streams.inc()
         try:

@@ -13,9 +13,9 @@ from rekam_gateway import telemetry
 from rekam_gateway.ingest import rules
 from rekam_gateway.ingest.key_sets import KeySet, KeySets
 from rekam_gateway.ingest.publisher import ShardPublisher, serialized
+from rekam_gateway.ingest.runs import Runs
 from rekam_gateway.ingest.tracking import TrackingClient
 from rekam_proto.ingest.v1 import ingest_pb2, points_pb2, views_pb2
-from rekam_proto.tracking.v1 import read_pb2
 from rekam_runtime.budget import ByteBudget
 from rekam_runtime.errors import FailedPrecondition, Invalid, NotFound, Refused, Retry, SlowDown
 from rekam_runtime.eventlog.shards import shard_of
@@ -64,11 +64,13 @@ class Session:
     def __init__(
         self,
         tracking: TrackingClient,
+        runs: Runs,
         publishers: list[ShardPublisher],
         budget: ByteBudget,
         key_sets: KeySets,
     ) -> None:
         self._tracking = tracking
+        self._active_runs = runs
         self._publishers = publishers
         self._budget = budget
         self._window = ByteBudget(WINDOW_BYTES)
@@ -216,12 +218,7 @@ class Session:
     async def _opened(self, open_run: ingest_pb2.OpenRun) -> _Run:
         rules.check_open_run(open_run)
         run_id = bytes.fromhex(open_run.run_id)
-        state = await self._tracking.run_state(open_run.run_id)
-        if state.lifecycle == read_pb2.LIFECYCLE_DELETED:
-            raise FailedPrecondition(
-                f"The run {open_run.run_id} must be in the 'active' state. Current state is deleted.",
-                field="open_run.run_id",
-            )
+        await self._active_runs.require_active(open_run.run_id, "open_run.run_id")
         return _Run(
             run_id=run_id,
             shard=shard_of(run_id, len(self._publishers)),
