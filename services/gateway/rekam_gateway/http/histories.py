@@ -80,7 +80,11 @@ class ValueOfRun(Struct, gc=False):
     value: Number
 
 
-class Histories(Struct, omit_defaults=True):
+class Bulk(Struct):
+    metrics: list[ValueOfRun]
+
+
+class Interval(Struct, omit_defaults=True):
     metrics: list[ValueOfRun] = []
 
 
@@ -103,7 +107,7 @@ async def get_history(backend: Backend, request: Request) -> Response:
 
 
 @endpoints.get("mlflow/metrics/get-history-bulk", ajax_only=True)
-async def get_history_bulk(backend: Backend, asked: GetHistoryBulk) -> Histories:
+async def get_history_bulk(backend: Backend, asked: GetHistoryBulk) -> Bulk:
     if not asked.run_id:
         raise Invalid("GetMetricHistoryBulk request must specify at least one run_id.")
     if len(asked.run_id) > MOST_RUNS:
@@ -123,11 +127,11 @@ async def get_history_bulk(backend: Backend, asked: GetHistoryBulk) -> Histories
             found += block.written(slice(most - len(found)))
             if len(found) == most:
                 break
-    return Histories(found)
+    return Bulk(found)
 
 
 @endpoints.get("mlflow/metrics/get-history-bulk-interval")
-async def get_history_bulk_interval(backend: Backend, asked: GetHistoryBulkInterval) -> Histories:
+async def get_history_bulk_interval(backend: Backend, asked: GetHistoryBulkInterval) -> Interval:
     steps = _checked_interval(asked)
     run_ids = list(dict.fromkeys(asked.run_ids))
     sampling = Sampling()
@@ -141,7 +145,7 @@ async def get_history_bulk_interval(backend: Backend, asked: GetHistoryBulkInter
         # They come by time.
         found.sort(key=lambda value: value.step)
         del found[MOST_VALUES:]
-    return Histories([value for found in by_run.values() for value in found])
+    return Interval([value for found in by_run.values() for value in found])
 
 
 def _checked_interval(asked: GetHistoryBulkInterval) -> metric_pb2.Range:
