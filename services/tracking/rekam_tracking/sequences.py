@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from rekam_proto.event.v1.envelope_pb2 import Origin
 
 
+@dataclass(slots=True)
 class Sequences:
     """The greatest sequence of each writer; its records come in their order."""
 
-    def __init__(self) -> None:
-        self._greatest: dict[str, int] = {}
+    _greatest: dict[str, int] = field(default_factory=dict)
 
     def note(self, origin: Origin) -> None:
         """Take in an event's origin; one without a writer was a plain request."""
