@@ -14,9 +14,9 @@ from rekam_proto.tracking.v1 import dataset_pb2, read_pb2
 
 CONTEXT_TAG = "mlflow.data.context"
 
-_LIMITS = {"name": 500, "digest": 36, "source_type": 36, "source": 65_535}
-# A request is one event of the log; the rest of it is small.
-_MAX_BYTES = 900_000
+_LIMITS = {"name": 500, "digest": 36, "source_type": 36, "source": 65_535, "schema": 1_048_575}
+# The server takes 4 MiB of inputs in a request.
+_MAX_BYTES = 4_000_000
 _DIGEST_CHARS = 32
 
 

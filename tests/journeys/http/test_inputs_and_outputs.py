@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -88,6 +89,17 @@ def test_models_of_older_clients(rest: Rest, client: Client, run_id: str) -> Non
         "flavors": {"python_function": {"loader_module": "x"}, "odd": "\ud800"},
     }
     assert history == [{**recorded, "artifact_path": "a"}, {**recorded, "artifact_path": "b"}]
+
+
+def test_models_that_are_recorded_at_one_time_are_all_kept(rest: Rest, client: Client, run_id: str) -> None:
+    def record(number: int) -> Any:
+        model = {**MODEL, "flavors": {}, "artifact_path": str(number)}
+        return rest.tell("runs/log-model", run_id=run_id, model_json=json.dumps(model))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(record, range(24))) == [{}] * 24
+    history = json.loads(client.get_run(run_id).data.tags["mlflow.log-model.history"])
+    assert sorted(int(model["artifact_path"]) for model in history) == list(range(24))
 
 
 IN = "Invalid value"
