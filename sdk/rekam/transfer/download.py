@@ -69,7 +69,7 @@ class Downloader:
                 if _has(target, file):
                     self._progress.add(file.size)
                     return
-                with _part_of(target, file.digest) as (part, stream):
+                with _gathering(target, file.digest) as (part, stream):
                     self._complete(file, stream)
                     os.replace(part, target)
                 return
@@ -84,7 +84,7 @@ class Downloader:
         while chunk := stream.read(_READ):
             hashed.update(chunk)
             at += len(chunk)
-        began, counted = at, at
+        began = at
         self._progress.add(at)
         patience = Patience(self._server.target, self._retry_timeout)
         while at < file.size:
@@ -95,7 +95,6 @@ class Downloader:
                     stream.write(chunk)
                     hashed.update(chunk)
                     at += len(chunk)
-                    counted = at
                     self._progress.add(len(chunk))
                     patience.renew()
                 if at < file.size:
@@ -103,13 +102,13 @@ class Downloader:
             except Unavailable as error:
                 patience.wait(error)
             except _Replaced:
-                self._progress.add(-counted)
+                self._progress.add(-at)
                 raise
         if at == file.size and hashed.hexdigest() == file.digest:
             stream.flush()
             return
         stream.truncate(0)
-        self._progress.add(-counted)
+        self._progress.add(-at)
         if not began:
             raise ArtifactError(
                 f"{file.path!r}: the bytes that came are not those of its digest {file.digest}"
@@ -169,18 +168,28 @@ def _has(target: Path, file: artifact_pb2.File) -> bool:
         return False
 
 
-@contextmanager
-def _part_of(target: Path, digest: str) -> Iterator[tuple[Path, IO[bytes]]]:
-    """The file that becomes `target`, and how far an earlier program came with it. Nobody else writes it."""
+def part_of(target: Path, digest: str) -> Path:
+    """Where the bytes gather that become `target`; as long a name as it may have itself."""
     name = hashlib.sha256(os.fsencode(target.name) + digest.encode()).hexdigest()[:32]
-    part = target.with_name(f".{name}.part")
+    return target.with_name(f".{name}.part")
+
+
+@contextmanager
+def _gathering(target: Path, digest: str) -> Iterator[tuple[Path, IO[bytes]]]:
+    """The file that becomes `target`, and how far an earlier program came with it. Nobody else writes it."""
+    part = part_of(target, digest)
     stream = _locked(part)
     if stream is None:
         # Another program fetches the same into the same place.
         part = target.with_name(f".{uuid.uuid4().hex}.part")
         stream = part.open("xb+")
     with stream:
-        yield part, stream
+        try:
+            yield part, stream
+        except BaseException:
+            if stream.seek(0, os.SEEK_END) == 0:
+                part.unlink(missing_ok=True)
+            raise
 
 
 def _locked(part: Path) -> IO[bytes] | None:
