@@ -44,6 +44,10 @@ class FailedPrecondition(Refused):
     """The thing is there but not in a state that allows this."""
 
 
+class Forbidden(Refused):
+    """The actor may not do this."""
+
+
 class Unsupported(Refused):
     """This deployment does not serve the request."""
 

@@ -1,4 +1,4 @@
-"""The registry service as a process, on a real NATS and a real Postgres."""
+"""The artifacts and registry services as processes, on a real NATS and a real Postgres."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ from rekam_runtime.eventlog.jetstream import JetStreamLog
 from tests.support.nats import NatsServer
 
 SERVICES = ("registry",)
-MIGRATIONS = ["0001_projection.sql", "0002_quarantine_decisions.sql", "0001_stream.sql"]
+MIGRATIONS = [
+    "0001_projection.sql",
+    "0002_quarantine_decisions.sql",
+    "0001_stream.sql",
+    "0002_registry.sql",
+]
 
 
 def environment(database_url: str, nats: NatsServer) -> dict[str, str]:

@@ -40,8 +40,13 @@ def wrap(
     causation_id: bytes = b"",
     event_id: bytes | None = None,
     schema_version: int = 1,
+    reason: str = "",
+    time_us: int = 0,
 ) -> Envelope:
-    """An event as it is to be stored, now. Raises Invalid when it is too large for the log."""
+    """An event as it is to be stored. Raises Invalid when it is too large for the log.
+
+    time_us: when it was decided; 0: now.
+    """
     payload, compression = message.SerializeToString(), COMPRESSION_NONE
     if len(payload) > _COMPRESSED_FROM_BYTES:
         payload, compression = _zstd.encode(payload), COMPRESSION_ZSTD
@@ -56,12 +61,13 @@ def wrap(
         schema_version=schema_version,
         aggregate=aggregate,
         actor=actor,
-        time_us=time.time_ns() // 1000,
+        time_us=time_us or time.time_ns() // 1000,
         traceparent=traceparent,
         causation_id=causation_id,
         origin=origin,
         payload=payload,
         compression=compression,
+        reason=reason,
     )
 
 

@@ -1,4 +1,4 @@
-"""`python -m rekam_registry serve|migrate`; settings come from the environment."""
+"""`python -m rekam_registry serve|project|migrate`; settings come from the environment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import click
 
 from rekam_registry import server
-from rekam_registry.settings import MigrateSettings, ServeSettings
+from rekam_registry.settings import MigrateSettings, ProjectSettings, ServeSettings
 from rekam_runtime.process import run
 from rekam_runtime.settings import load
 
@@ -17,9 +17,14 @@ def main() -> None:
     pass
 
 
-@main.command(help="Answer gRPC calls until told to stop.")
+@main.command(help="Answer commands and queries over gRPC.")
 def serve() -> None:
     run(lambda stop: server.serve(load(ServeSettings, os.environ), stop))
+
+
+@main.command(help="Apply events from the log to Postgres.")
+def project() -> None:
+    run(lambda stop: server.project(load(ProjectSettings, os.environ), stop))
 
 
 @main.command(help="Bring the database to what this version expects, and end.")

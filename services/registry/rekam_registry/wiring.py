@@ -1,57 +1,220 @@
-"""The only module that builds adapters: what the roles are made of, from their settings."""
+"""The only module that builds adapters: what each role is made of, from its settings."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
-from rekam_registry.settings import ServeSettings
+from rekam_proto.log.v1 import log_pb2_grpc
+from rekam_proto.registry.v1 import (
+    alias_pb2_grpc,
+    history_pb2_grpc,
+    model_pb2_grpc,
+    resolve_pb2_grpc,
+    transition_pb2_grpc,
+    version_pb2_grpc,
+)
+from rekam_registry import emptying, events
+from rekam_registry.aliases.rpc import SERVICE as ALIAS_SERVICE
+from rekam_registry.aliases.rpc import AliasServicer
+from rekam_registry.history.rpc import SERVICE as HISTORY_SERVICE
+from rekam_registry.history.rpc import HistoryServicer
+from rekam_registry.ledger import Ledger
+from rekam_registry.models.rpc import SERVICE as MODEL_SERVICE
+from rekam_registry.models.rpc import RegisteredModelServicer
+from rekam_registry.plan import PACKAGE, parts, plan
+from rekam_registry.reads import Reads
+from rekam_registry.resolving.rpc import SERVICE as RESOLVE_SERVICE
+from rekam_registry.resolving.rpc import ResolveServicer
+from rekam_registry.settings import ConnectedSettings, ProjectSettings, ServeSettings
+from rekam_registry.transitions.rpc import SERVICE as TRANSITION_SERVICE
+from rekam_registry.transitions.rpc import TransitionServicer
+from rekam_registry.versions.rpc import SERVICE as VERSION_SERVICE
+from rekam_registry.versions.rpc import ModelVersionServicer
+from rekam_runtime.archive import ArchivedLog
+from rekam_runtime.blobs.s3 import S3Store
 from rekam_runtime.errors import Retry
 from rekam_runtime.eventlog.jetstream import JetStreamLog
-from rekam_runtime.eventlog.port import StreamSpec
-from rekam_runtime.postgres import Pool, Statements, acquire, connect_pool, pending, pinned
+from rekam_runtime.eventlog.port import EventLog
+from rekam_runtime.operating.quarantine import Quarantined
+from rekam_runtime.operating.rpc import SERVICE as LOG_SERVICE
+from rekam_runtime.operating.rpc import LogServicer
+from rekam_runtime.postgres import Pool, acquire, connect_pool, pending
+from rekam_runtime.projection import FreshReads, Projector, Replica, quarantine_stream
+from rekam_runtime.rebuild import Rebuilder
 from rekam_runtime.rpc.server import Service
 
-STREAM = "REKAM_REGISTRY"
-SUBJECTS = ("rekam.registry.>",)
-_statements = Statements.load("rekam_registry", "position.sql")
+_MB = 1024 * 1024
+_SERVE_CONNECTIONS = 8
+_PROJECT_CONNECTIONS = 5
+_REBUILD_CONNECTIONS = 7
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Role:
-    """The serve role's parts, connected."""
+    """A role's parts, connected.
 
-    log: JetStreamLog
-    pool: Pool
-    services: tuple[Service, ...] = ()
+    missing: what is not ready, as text.
+    reset: forgets everything, after the log was emptied.
+    work: goes on until the process stops.
+    """
 
-    async def missing(self) -> list[str]:
-        """What is not ready, as text."""
-        found = [] if self.log.connected else ["the event log is not connected"]
-        try:
-            async with acquire(self.pool) as connection:
-                if lacking := await pending(connection, "rekam_registry"):
-                    found.append(f"the database lacks {', '.join(lacking)}")
-        except Retry as error:
-            found.append(error.message)
-        return found
-
-    async def reset(self) -> None:
-        """Take the end of the emptied log as what is projected."""
-        last = await self.log.last_position(STREAM)
-        async with pinned(self.pool) as connection:
-            await connection.execute(_statements.take_position, STREAM, last)
+    missing: Callable[[], Awaitable[list[str]]]
+    reset: Callable[[], Awaitable[None]]
+    services: list[Service] = field(default_factory=list)
+    work: Coroutine[None, None, None] | None = None
 
 
 @asynccontextmanager
 async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
-    async with AsyncExitStack() as stack:
-        log = await JetStreamLog.connect(settings.nats_url.reveal(), "rekam-registry serve")
-        stack.push_async_callback(log.close)
-        await log.ensure(StreamSpec(STREAM, SUBJECTS, replicas=settings.stream_replicas))
-        pool = await connect_pool(
-            settings.postgres_url.reveal(), max_size=8, application_name="rekam-registry serve"
+    """Commands, decided against the log, and queries of the projection."""
+    async with (
+        _connected(settings, _name("serve"), _SERVE_CONNECTIONS) as (log, pool),
+        FreshReads(log, pool) as fresh,
+    ):
+        reads = Reads(log, pool, fresh, deadline_s=settings.read_deadline_s)
+        ledger = Ledger(log, max_weight=settings.kept_models_mb * _MB)
+        quarantined = Quarantined(pool, parts)
+
+        async def missing() -> list[str]:
+            return await _missing(log, pool)
+
+        async def reset() -> None:
+            ledger.forget()
+
+        yield Role(
+            missing,
+            reset,
+            services=[
+                Service(
+                    MODEL_SERVICE,
+                    lambda server: model_pb2_grpc.add_RegisteredModelServiceServicer_to_server(
+                        RegisteredModelServicer(ledger, reads), server
+                    ),
+                ),
+                Service(
+                    VERSION_SERVICE,
+                    lambda server: version_pb2_grpc.add_ModelVersionServiceServicer_to_server(
+                        ModelVersionServicer(ledger, reads), server
+                    ),
+                ),
+                Service(
+                    ALIAS_SERVICE,
+                    lambda server: alias_pb2_grpc.add_AliasServiceServicer_to_server(
+                        AliasServicer(ledger, reads), server
+                    ),
+                ),
+                Service(
+                    TRANSITION_SERVICE,
+                    lambda server: transition_pb2_grpc.add_TransitionServiceServicer_to_server(
+                        TransitionServicer(ledger, reads), server
+                    ),
+                ),
+                Service(
+                    HISTORY_SERVICE,
+                    lambda server: history_pb2_grpc.add_HistoryServiceServicer_to_server(
+                        HistoryServicer(reads), server
+                    ),
+                ),
+                Service(
+                    RESOLVE_SERVICE,
+                    lambda server: resolve_pb2_grpc.add_ResolveServiceServicer_to_server(
+                        ResolveServicer(reads), server
+                    ),
+                ),
+                Service(
+                    LOG_SERVICE,
+                    lambda server: log_pb2_grpc.add_LogServiceServicer_to_server(
+                        LogServicer(events.SERVICE, pool, quarantined), server
+                    ),
+                ),
+            ],
         )
-        stack.push_async_callback(pool.close)
-        yield Role(log, pool)
+
+
+@asynccontextmanager
+async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
+    """The registry's stream into Postgres; replicas take over from each other."""
+    replica = Replica(_name("project"))
+    async with (
+        _connected(settings, replica.application_name, _PROJECT_CONNECTIONS) as (log, pool),
+        _whole(log, settings) as whole,
+        # Its statements take as long as they take, and see another generation.
+        await connect_pool(
+            settings.postgres_url.reveal(),
+            max_size=_REBUILD_CONNECTIONS,
+            application_name=replica.application_name,
+            statement_s=None,
+        ) as rebuild_pool,
+    ):
+        (part,) = parts().values()
+        projector = Projector(
+            whole,
+            pool,
+            stream=events.STREAM,
+            service=events.SERVICE,
+            apply=part.apply,
+            rolled_back=part.forget,
+        )
+        rebuilder = Rebuilder(whole, rebuild_pool, plan(), retired_kept_s=settings.retired_kept_s)
+
+        async def missing() -> list[str]:
+            found = await _missing(log, pool)
+            if not replica.attending:
+                found.append("the leases cannot be renewed")
+            if events.STREAM in replica.held and not projector.running:
+                found.append(f"{events.STREAM} is not projected")
+            return found
+
+        async def reset() -> None:
+            await emptying.empty(pool, log, [events.STREAM])
+
+        work = {events.STREAM: projector.run, "rebuild": rebuilder.run}
+        yield Role(missing, reset, work=replica.share(pool, work))
+
+
+@asynccontextmanager
+async def _connected(
+    settings: ConnectedSettings, name: str, connections: int
+) -> AsyncIterator[tuple[JetStreamLog, Pool]]:
+    """The log, with every stream of the service there, and the database."""
+    log = await JetStreamLog.connect(settings.nats_url.reveal(), name)
+    try:
+        await log.ensure(events.control_stream(settings.stream_replicas))
+        await log.ensure(quarantine_stream(events.SERVICE, replicas=settings.stream_replicas))
+        pool = await connect_pool(settings.postgres_url.reveal(), max_size=connections, application_name=name)
+        try:
+            yield log, pool
+        finally:
+            await pool.close()
+    finally:
+        await log.close()
+
+
+@asynccontextmanager
+async def _whole(log: EventLog, settings: ProjectSettings) -> AsyncIterator[EventLog]:
+    """The log with its archive, if there is one: a projection may be behind what the stream has."""
+    if not settings.s3_bucket:
+        yield log
+        return
+    store = S3Store(settings)
+    try:
+        yield ArchivedLog(log, store)
+    finally:
+        await store.close()
+
+
+async def _missing(log: JetStreamLog, pool: Pool) -> list[str]:
+    found = [] if log.connected else ["the event log is not connected"]
+    try:
+        async with acquire(pool) as connection:
+            if lacking := await pending(connection, PACKAGE):
+                found.append(f"the database lacks {', '.join(lacking)}")
+    except Retry as error:
+        found.append(error.message)
+    return found
+
+
+def _name(role: str) -> str:
+    return f"rekam {events.SERVICE} {role}"
