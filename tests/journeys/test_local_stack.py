@@ -119,6 +119,7 @@ def test_status_names_every_process(rekam_clean: LocalStack) -> None:
         "artifacts-serve",
         "artifacts-project",
         "registry-serve",
+        "registry-project",
         "archive",
     }
     assert all(process["pid"] and process["resident_bytes"] for process in shown["processes"])

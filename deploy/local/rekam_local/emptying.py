@@ -30,10 +30,10 @@ async def empty(stack: Stack) -> None:
         await _reset(archive)
     blobs = asyncio.create_task(stack.seaweed.empty())
     try:
-        for package in ("rekam_tracking", "rekam_artifacts"):
+        packages = ("rekam_tracking", "rekam_artifacts", "rekam_registry")
+        for package in packages:
             for project in _of(stack, package, "project"):
                 await _reset(project)
-        packages = ("rekam_tracking", "rekam_artifacts", "rekam_registry")
         serves = [service for package in packages for service in _of(stack, package)]
         await asyncio.gather(*(_reset(service) for service in serves))
         await blobs

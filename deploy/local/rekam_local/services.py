@@ -153,6 +153,7 @@ def services(addresses: Addresses, scale: Scale, take_port: Callable[[], int]) -
     artifacts = owner("artifacts-serve", "artifacts", "serve", 1, **s3)
     artifacts_project = owner("artifacts-project", "artifacts", "project", 1, **addresses.s3)
     registry = owner("registry-serve", "registry", "serve", 1)
+    registry_project = owner("registry-project", "registry", "project", 1, **addresses.s3)
     archive = of(
         "archive", "rekam_archive", "archive", 1, "nats", "seaweed", **addresses.s3, **_FEW_LARGE_BLOCKS
     )
@@ -172,7 +173,16 @@ def services(addresses: Addresses, scale: Scale, take_port: Callable[[], int]) -
         REKAM_ARCHIVE_TARGET=_target(archive),
         REKAM_LOCAL_CONTROL_TARGET=addresses.control_target,
     )
-    return [*gateways, *serve, *project, *artifacts, *artifacts_project, *registry, *archive]
+    return [
+        *gateways,
+        *serve,
+        *project,
+        *artifacts,
+        *artifacts_project,
+        *registry,
+        *registry_project,
+        *archive,
+    ]
 
 
 def _target(replicas: list[Service]) -> str:

@@ -29,6 +29,7 @@ class Settings(S3Settings):
     stream_replicas: int = setting("REKAM_STREAM_REPLICAS", default=1, at_least=1, at_most=5)
     # Empty, or without a bucket: there are none.
     artifacts_target: str = setting("REKAM_ARTIFACTS_TARGET", default="")
+    registry_target: str = setting("REKAM_REGISTRY_TARGET", default="")
     # Where the archive says what it has; empty = there is none.
     archive_target: str = setting("REKAM_ARCHIVE_TARGET", default="")
     # Control of a local stack; set by `rekam up` alone.

@@ -24,6 +24,14 @@ from rekam_gateway.settings import Settings
 from rekam_proto.artifacts.v1 import artifact_pb2, artifact_pb2_grpc, storage_pb2_grpc
 from rekam_proto.local.v1 import local_pb2
 from rekam_proto.log.v1 import archive_pb2, log_pb2
+from rekam_proto.registry.v1 import (
+    alias_pb2,
+    history_pb2,
+    model_pb2,
+    resolve_pb2,
+    transition_pb2,
+    version_pb2,
+)
 from rekam_proto.tracking.v1 import (
     dataset_pb2,
     experiment_pb2,
@@ -70,6 +78,7 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
     log = await JetStreamLog.connect(settings.nats_url.reveal(), "rekam gateway")
     tracking = channel(settings.tracking_target)
     artifacts = channel(settings.artifacts_target, HTTP_PATIENCE_S) if settings.artifacts_target else None
+    registry = channel(settings.registry_target) if settings.registry_target else None
     blobs = S3Store(settings) if settings.s3_bucket else None
     tracking_of_http = channel(settings.tracking_target, patience_s=HTTP_PATIENCE_S)
     archive = channel(settings.archive_target) if settings.archive_target else None
@@ -89,6 +98,10 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
         if artifacts is not None:
             services += _forwarded(artifact_pb2.DESCRIPTOR, artifacts)
             owners["artifacts"] = artifacts
+        if registry is not None:
+            for file in (model_pb2, version_pb2, alias_pb2, transition_pb2, history_pb2, resolve_pb2):
+                services += _forwarded(file.DESCRIPTOR, registry)
+            owners["registry"] = registry
         stored = None
         if artifacts is not None and blobs is not None:
             stored = _stored(blobs, artifacts)
@@ -125,7 +138,7 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
         for publisher in publishers:
             await publisher.close()
     finally:
-        for opened in (tracking, tracking_of_http, artifacts, archive, local):
+        for opened in (tracking, tracking_of_http, artifacts, registry, archive, local):
             if opened is not None:
                 await opened.close()
         if blobs is not None:
