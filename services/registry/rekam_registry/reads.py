@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from rekam_registry.moment import Moment
 from rekam_registry.requests import Context
 from rekam_runtime.errors import Invalid
 from rekam_runtime.eventlog.port import EventLog
-from rekam_runtime.postgres import Connection, Pool, acquire, pinned
+from rekam_runtime.postgres import Connection, Pool, pinned
 from rekam_runtime.projection import FreshReads
 
 
@@ -59,25 +58,18 @@ class Reads:
         self, position: int | None = None, left_s: float | None = None
     ) -> AsyncIterator[Connection]:
         """A connection that sees the log up to a position, by default up to its end now."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + (self._deadline_s if left_s is None else min(self._deadline_s, left_s))
-        while True:
-            targets = await self._targets(position, deadline - loop.time())
-            async with acquire(self._pool) as connection:
-                if await self._fresh.holds(connection, targets):
-                    yield connection
-                    return
-
-    async def _targets(self, position: int | None, left_s: float) -> dict[str, int]:
+        deadline_s = self._deadline_s if left_s is None else min(self._deadline_s, left_s)
         if position is None:
-            return await self._fresh.caught_up([STREAM], left_s)
+            async with self._fresh.connection([STREAM], deadline_s) as connection:
+                yield connection
+            return
         targets = {STREAM: position}
         if not self._fresh.at_once(targets):
             last = await self._log.last_position(STREAM)
             if position > last:
                 raise Invalid(f"the log ends at {last}, before {position}", field="as_of.position")
-            await self._fresh.wait_for(targets, left_s)
-        return targets
+        async with self._fresh.connection_at(targets, deadline_s) as connection:
+            yield connection
 
 
 def check_consistency(consistency: read_pb2.Consistency) -> None:

@@ -9,9 +9,7 @@ import grpc.aio
 
 from rekam_proto.registry.v1.read_pb2 import By
 from rekam_registry import rules
-
-# "00-<32 hex>-<16 hex>-<2 hex>"; later versions may be longer.
-_MAX_TRACEPARENT = 128
+from rekam_runtime.rpc.tracing import traceparent_of
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -42,11 +40,4 @@ def cause_of(request: Acted, context: Context) -> Cause:
     """Checked; so is the request's size."""
     rules.size(request.ByteSize())
     rules.by(request.by)
-    return Cause(request.by, _traceparent(context))
-
-
-def _traceparent(context: Context) -> str:
-    for key, value in context.invocation_metadata() or ():
-        if key == "traceparent" and isinstance(value, str) and len(value) <= _MAX_TRACEPARENT:
-            return value
-    return ""
+    return Cause(request.by, traceparent_of(context))

@@ -15,7 +15,7 @@ from rekam_proto.registry.v1 import (
     transition_pb2_grpc,
     version_pb2_grpc,
 )
-from rekam_registry import emptying, events
+from rekam_registry import events
 from rekam_registry.aliases.rpc import SERVICE as ALIAS_SERVICE
 from rekam_registry.aliases.rpc import AliasServicer
 from rekam_registry.history.rpc import SERVICE as HISTORY_SERVICE
@@ -41,7 +41,7 @@ from rekam_runtime.operating.quarantine import Quarantined
 from rekam_runtime.operating.rpc import SERVICE as LOG_SERVICE
 from rekam_runtime.operating.rpc import LogServicer
 from rekam_runtime.postgres import Pool, acquire, connect_pool, pending
-from rekam_runtime.projection import FreshReads, Projector, Replica, quarantine_stream
+from rekam_runtime.projection import FreshReads, Projector, Replica, emptying, quarantine_stream
 from rekam_runtime.rebuild import Rebuilder
 from rekam_runtime.rpc.server import Service
 
