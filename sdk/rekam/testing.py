@@ -26,9 +26,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from rekam_proto.local.v1.local_pb2_grpc import LocalStackServiceStub
 
 _START_S = 60.0
 _STOP_S = 15.0
@@ -72,11 +75,10 @@ class LocalStack:
         import grpc
 
         from rekam_proto.local.v1.local_pb2 import ResetRequest
-        from rekam_proto.local.v1.local_pb2_grpc import LocalStackServiceStub
 
-        with grpc.insecure_channel(self.grpc, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        with _control(self.grpc) as control:
             try:
-                LocalStackServiceStub(channel).Reset(ResetRequest(), timeout=_RESET_S, wait_for_ready=True)
+                control.Reset(ResetRequest(), timeout=_RESET_S, wait_for_ready=True)
             except grpc.RpcError as error:
                 raise StackFailed(f"{self.tracking_uri} was not emptied: {error}") from error
 
@@ -125,6 +127,24 @@ def _ready(process: subprocess.Popen[bytes], data: Path, said: IO[bytes]) -> Loc
     return LocalStack(f"grpc://{addresses['grpc']}", addresses["http"], data, process.pid, _said=said)
 
 
+@contextmanager
+def _control(grpc_address: str) -> Iterator[LocalStackServiceStub]:
+    import grpc
+
+    from rekam_proto.local.v1.local_pb2_grpc import LocalStackServiceStub
+
+    with grpc.insecure_channel(grpc_address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        yield LocalStackServiceStub(channel)
+
+
+def _http_of(tracking_uri: str) -> str:
+    from rekam_proto.local.v1.local_pb2 import DescribeRequest
+
+    with _control(tracking_uri.removeprefix("grpc://")) as control:
+        described = control.Describe(DescribeRequest(), timeout=_START_S, wait_for_ready=True)
+    return f"http://{described.http}"
+
+
 def _text(said: IO[bytes]) -> str:
     # Not by its position, which the process that writes to it shares.
     return os.pread(said.fileno(), 1 << 20, 0).decode(errors="replace")
@@ -135,7 +155,7 @@ def rekam_stack() -> Iterator[LocalStack]:
     """A local stack for the whole session (with pytest-xdist: one for each worker)."""
     running = os.environ.get("REKAM_TEST_STACK")
     if running:
-        yield LocalStack(running)
+        yield LocalStack(running, _http_of(running))
         return
     with tempfile.TemporaryDirectory(prefix="rekam-") as directory, running_stack(Path(directory)) as stack:
         yield stack

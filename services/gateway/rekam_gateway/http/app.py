@@ -34,6 +34,7 @@ from rekam_gateway.http.backend import Backend
 from rekam_gateway.http.body import Bodies
 from rekam_gateway.http.endpoints import Endpoint
 from rekam_gateway.http.errors import answer, in_terms_of, refusal
+from rekam_gateway.http.openapi import published
 from rekam_gateway.http.origins import OriginCheck
 from rekam_gateway.http.wire import encode, read_body, read_query
 from rekam_runtime.errors import Invalid, RekamError
@@ -54,6 +55,7 @@ NOUNS = (
     logged_models,
 )
 ENDPOINTS: list[Endpoint] = [endpoint for noun in NOUNS for endpoint in noun.endpoints]
+ENDPOINTS.append(published(ENDPOINTS))
 
 _JSON = "application/json"
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from starlette.responses import Response
 
 from rekam_runtime.errors import (
@@ -43,6 +44,13 @@ _ANSWERS: dict[type[RekamError], tuple[int, str]] = {
 _SHOWN_CHARS = 1_000
 _SEARCHED_BY = ("filter", "order_by")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+class Refusal(Struct):
+    """What an error's response has."""
+
+    error_code: str
+    message: str
 
 
 class Coded(Refused):
@@ -98,7 +106,7 @@ def refusal(error: RekamError, codes: Mapping[type[RekamError], str] = MappingPr
 
 
 def answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    content = msgspec.json.encode({"error_code": code, "message": message})
+    content = msgspec.json.encode(Refusal(code, message))
     return Response(content, status, headers, media_type="application/json")
 
 
