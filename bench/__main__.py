@@ -14,6 +14,7 @@ from bench.reads import measure_reads
 from bench.rebuild import measure_rebuild
 from bench.recovery import measure_cluster_recovery, measure_recovery
 from bench.report import Figures
+from bench.rest import measure_rest
 from bench.sdk import measure_sdk
 from bench.search import measure_search
 from bench.stack import Stack, end_in_order, running_stack
@@ -48,6 +49,7 @@ STEPS: dict[str, Callable[[Stack, Figures], None]] = {
     "sdk": measure_sdk,
     "reads": measure_reads,
     "search": search,
+    "rest": measure_rest,
     "rebuild": measure_rebuild,
     "cluster_recovery": measure_cluster_recovery,
     # The last of all: it leaves a stack of which every process has died.

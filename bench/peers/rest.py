@@ -1,15 +1,15 @@
-"""A tracker that speaks MLflow's REST API, on a Postgres."""
+"""A client of MLflow's REST API, and a tracker that speaks it on a Postgres."""
 
 from __future__ import annotations
 
 import http.client
-import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import psutil
 from numpy.typing import NDArray
@@ -23,8 +23,25 @@ PAGE = 25_000
 NOW_MS = 1_700_000_000_000
 
 
+class _Value(msgspec.Struct):
+    value: float
+    step: int | str  # FastTrackML writes 64 bits as text
+
+
+class _Page(msgspec.Struct):
+    metrics: list[_Value] = []
+
+
+class _Token(msgspec.Struct):
+    next_page_token: str = ""
+
+
 class RestClient:
-    """One connection that stays open, as MLflow's own client keeps one."""
+    """One connection that stays open, as MLflow's own client keeps one.
+
+    What it sends is made before it is sent, what it gets is read after all of it was got, so that
+    a server is measured and not its client.
+    """
 
     def __init__(self, host: str, port: int, experiment_id: str) -> None:
         self._connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
@@ -34,7 +51,12 @@ class RestClient:
         self._connection.close()
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        data = None if body is None else json.dumps(body)
+        data = None if body is None else msgspec.json.encode(body)
+        answer: dict[str, Any] = msgspec.json.decode(self.send(method, path, data))
+        return answer
+
+    def send(self, method: str, path: str, data: bytes | None = None) -> bytes:
+        """The answer's body."""
         try:
             response = self._exchange(method, path, data)
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
@@ -44,10 +66,9 @@ class RestClient:
         content = response.read()
         if response.status != 200:
             raise RuntimeError(f"{method} {path}: {response.status} {content[:500]!r}")
-        answer: dict[str, Any] = json.loads(content)
-        return answer
+        return content
 
-    def _exchange(self, method: str, path: str, data: str | None) -> http.client.HTTPResponse:
+    def _exchange(self, method: str, path: str, data: bytes | None) -> http.client.HTTPResponse:
         self._connection.request(method, API + path, data, {"Content-Type": "application/json"})
         return self._connection.getresponse()
 
@@ -60,24 +81,33 @@ class RestClient:
         request = {"run_id": run_id, "key": key, "value": value, "timestamp": NOW_MS + step, "step": step}
         self.call("POST", "runs/log-metric", request)
 
-    def log_batch(self, run_id: str, batch: Batch) -> None:
+    def batch(self, run_id: str, batch: Batch) -> bytes:
         metrics = [
             {"key": key, "value": value, "timestamp": NOW_MS + step, "step": step}
             for key, column in zip(batch.keys, batch.values.tolist(), strict=True)
             for step, value in zip(batch.steps.tolist(), column, strict=True)
         ]
-        self.call("POST", "runs/log-batch", {"run_id": run_id, "metrics": metrics})
+        return msgspec.json.encode({"run_id": run_id, "metrics": metrics})
 
-    def history(self, run_id: str, key: str) -> NDArray[np.float64]:
-        found: list[tuple[int, float]] = []
+    def log_batch(self, batch: bytes) -> None:
+        self.send("POST", "runs/log-batch", batch)
+
+    def end_run(self, run_id: str) -> None:
+        self.call("POST", "runs/update", {"run_id": run_id, "status": "FINISHED", "end_time": NOW_MS + 1})
+
+    def history(self, run_id: str, key: str) -> list[bytes]:
+        pages: list[bytes] = []
         token = ""
         while True:
             path = f"metrics/get-history?run_id={run_id}&metric_key={key}&max_results={PAGE}"
-            answer = self.call("GET", path + (f"&page_token={token}" if token else ""))
-            found += [(int(one["step"]), one["value"]) for one in answer.get("metrics", ())]
-            token = answer.get("next_page_token", "")
+            pages.append(self.send("GET", path + (f"&page_token={token}" if token else "")))
+            token = msgspec.json.decode(pages[-1], type=_Token).next_page_token
             if not token:
-                return np.array([value for _, value in sorted(found)])
+                return pages
+
+    def values(self, history: list[bytes]) -> NDArray[np.float64]:
+        found = [one for page in history for one in msgspec.json.decode(page, type=_Page).metrics]
+        return np.array([one.value for one in sorted(found, key=lambda one: int(one.step))])
 
     def search(self, filled: str, metric: str, limit: int) -> int:
         request = {
@@ -87,6 +117,18 @@ class RestClient:
             "max_results": limit,
         }
         return len(self.call("POST", "runs/search", request)["runs"])
+
+
+def new_experiment(host: str, port: int) -> str:
+    """An experiment's id."""
+    client = RestClient(host, port, "")
+    try:
+        experiment_id: str = client.call("POST", "experiments/create", {"name": uuid.uuid4().hex})[
+            "experiment_id"
+        ]
+        return experiment_id
+    finally:
+        client.close()
 
 
 @dataclass
@@ -102,10 +144,7 @@ class RestTracker:
     experiment_id: str = ""
 
     def create_experiment(self) -> str:
-        with self.connect() as client:
-            answer = client.call("POST", "experiments/create", {"name": uuid.uuid4().hex})
-        experiment_id: str = answer["experiment_id"]
-        return experiment_id
+        return new_experiment(self.host, self.port)
 
     @contextmanager
     def connect(self) -> Iterator[RestClient]:

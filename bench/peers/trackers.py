@@ -30,10 +30,20 @@ class Client(Protocol):
 
     def log_metric(self, run_id: str, key: str, value: float, step: int) -> None: ...
 
-    def log_batch(self, run_id: str, batch: Batch) -> None: ...
+    def batch(self, run_id: str, batch: Batch) -> bytes:
+        """The request that logs it."""
+        ...
 
-    def history(self, run_id: str, key: str) -> NDArray[np.float64]:
-        """Every value, in the order of steps."""
+    def log_batch(self, batch: bytes) -> None: ...
+
+    def end_run(self, run_id: str) -> None: ...
+
+    def history(self, run_id: str, key: str) -> list[bytes]:
+        """Every point, as it came."""
+        ...
+
+    def values(self, history: list[bytes]) -> NDArray[np.float64]:
+        """Of its points, in the order of steps."""
         ...
 
     def search(self, filled: str, metric: str, limit: int) -> int:

@@ -19,9 +19,9 @@ from bench.peers.trackers import Batch, Client, Tracker
 
 LOGGED = 300  # log_metric calls, one after the other
 CLIENTS = 4
-BATCHES = 25  # of 1,000 points, by each client
+BATCHES = 75  # of 1,000 points, by each client
 KEYS, ROWS = 10, 100
-CREATED = 50  # runs, by each client
+CREATED = 100  # runs, by each client
 HISTORY, LONG_HISTORY = 100_000, 1_000_000
 RUNS = 10_000
 PAGE = 100
@@ -46,7 +46,7 @@ def log_metric(tracker: Tracker) -> Figures:
             began = time.perf_counter()
             client.log_metric(run_id, "loss", step / 2, step)
             spent.append(time.perf_counter() - began)
-        _expect(tracker, client.history(run_id, "loss"), np.arange(LOGGED) / 2)
+        _expect(tracker, client.values(client.history(run_id, "loss")), np.arange(LOGGED) / 2)
     return {
         "log_metric_p50_ms": float(np.percentile(spent, 50)) * 1000,
         "log_metric_p99_ms": float(np.percentile(spent, 99)) * 1000,
@@ -58,14 +58,16 @@ def log_batch(tracker: Tracker) -> Figures:
     batches = [batch_of(number) for number in range(BATCHES)]
     run_ids: list[str] = []
 
-    def log(client: Client, run_id: str) -> None:
-        for batch in batches:
-            client.log_batch(run_id, batch)
-
     def start(client: Client) -> Callable[[], None]:
         run_id = client.create_run()
         run_ids.append(run_id)
-        return lambda: log(client, run_id)
+        requests = [client.batch(run_id, batch) for batch in batches]
+
+        def log() -> None:
+            for request in requests:
+                client.log_batch(request)
+
+        return log
 
     seconds = _together(tracker, start)
     _expect_batches(tracker, run_ids)
@@ -105,26 +107,37 @@ def sdk(tracker: Tracker) -> Figures:
     return {"sdk_points_per_s": BATCHES * KEYS * ROWS * CLIENTS / seconds}
 
 
-def create_runs(tracker: Tracker) -> Figures:
-    """Four clients that create runs."""
+def fill_runs(tracker: Tracker) -> Figures:
+    """Four clients that create runs, log ten values into each, and end it."""
     created: list[str] = []
+    batch = Batch(tuple(f"k{key}" for key in range(KEYS)), np.zeros(1, np.int64), np.ones((KEYS, 1)))
+
+    def fill(client: Client) -> str:
+        run_id = client.create_run()
+        client.log_batch(client.batch(run_id, batch))
+        client.end_run(run_id)
+        return run_id
 
     def start(client: Client) -> Callable[[], None]:
-        return lambda: created.extend(client.create_run() for _ in range(CREATED))
+        return lambda: created.extend(fill(client) for _ in range(CREATED))
 
     seconds = _together(tracker, start)
     if len(set(created)) != CLIENTS * CREATED:
         raise RuntimeError(f"{tracker.name} created {len(set(created))} runs of {CLIENTS * CREATED}")
-    return {"created_runs_per_s": len(created) / seconds}
+    with tracker.connect() as client:
+        for run_id in created[::CREATED]:
+            _expect(tracker, client.values(client.history(run_id, "k0")), [1.0])
+    return {"filled_runs_per_s": len(created) / seconds}
 
 
 def history(tracker: Tracker, points: int = HISTORY) -> Figures:
-    """All points of one metric, by one client, until they are an array."""
+    """All points of one metric, by one client, until all have come."""
     run_id, key = tracker.fill_history(points)
     with tracker.connect() as client:
         began = time.perf_counter()
-        values = client.history(run_id, key)
+        found = client.history(run_id, key)
         seconds = time.perf_counter() - began
+        values = client.values(found)
     if len(values) != points:
         raise RuntimeError(f"{tracker.name} has {len(values)} points of {points}")
     return {f"history_{points // 1000}k_s": seconds}
@@ -158,7 +171,7 @@ STEPS: dict[str, Callable[[Tracker], Figures]] = {
     "log_metric": log_metric,
     "log_batch": log_batch,
     "sdk": sdk,
-    "create_runs": create_runs,
+    "fill_runs": fill_runs,
     "history": history,
     "search": search,
     "memory": memory,
@@ -205,7 +218,7 @@ def _expect_batches(tracker: Tracker, run_ids: list[str]) -> None:
         for run_id in run_ids:
             for place, key in enumerate(batches[0].keys):
                 sent = np.concatenate([batch.values[place] for batch in batches])
-                _expect(tracker, client.history(run_id, key), sent)
+                _expect(tracker, client.values(client.history(run_id, key)), sent)
 
 
 def _expect(tracker: Tracker, found: np.ndarray[tuple[int], np.dtype[np.float64]], sent: object) -> None:
