@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -30,7 +31,8 @@ _NETWORKS = [
 ]
 
 
-def host_is_trusted(host: str, patterns: Sequence[str] = ()) -> bool:
+@lru_cache(maxsize=64)
+def host_is_trusted(host: str, patterns: tuple[str, ...] = ()) -> bool:
     """Whether a Host header is loopback, private, or matches a pattern (`*` stands for anything)."""
     match = _HOST.fullmatch(host)
     if match is None:
@@ -52,7 +54,7 @@ class HostCheck:
 
     def __init__(self, app: ASGIApp, patterns: Sequence[str] = ()) -> None:
         self._app = app
-        self._patterns = patterns
+        self._patterns = tuple(patterns)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -41,8 +41,8 @@ def test_either_gateway_answers_both_doors_alone(replicated_stack: LocalStack) -
 
 def test_what_one_gateway_acknowledged_is_read_through_another(replicated_stack: LocalStack) -> None:
     replicated_stack.reset()
-    with gateways_beside(Faults(replicated_stack), 2) as uris:
-        one, other = (rekam.Client(uri) for uri in uris)
+    with gateways_beside(Faults(replicated_stack), 2) as gateways:
+        one, other = (rekam.Client(gateway.uri) for gateway in gateways)
         for number in range(30):
             experiment_id = one.create_experiment(f"experiment {number}")
             run_id = other.create_run(experiment_id, run_name=f"run {number}").info.run_id

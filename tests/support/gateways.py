@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import psutil
 
@@ -15,12 +16,20 @@ from tests.support.ports import free_port
 from tests.support.stack import until
 
 
+@dataclass(frozen=True)
+class Gateway:
+    """uri: of its gRPC door, as a tracking URI; http: of the other."""
+
+    uri: str
+    http: str
+
+
 @contextmanager
-def gateways_beside(faults: Faults, count: int) -> Iterator[list[str]]:
-    """Tracking URIs of further gateways, made like the stack's own."""
+def gateways_beside(faults: Faults, count: int) -> Iterator[list[Gateway]]:
+    """Further gateways, made like the stack's own."""
     environ = psutil.Process(faults.pids()["gateway"]).environ()
     with ExitStack() as parts:
-        uris = []
+        started = []
         for _ in range(count):
             grpc_port, http_port = free_port(), free_port()
             process = subprocess.Popen(
@@ -37,8 +46,8 @@ def gateways_beside(faults: Faults, count: int) -> Iterator[list[str]]:
             parts.callback(process.wait, 15)
             parts.callback(process.terminate)
             until("the gateway is ready", lambda port=http_port: answers("127.0.0.1", port, "/ready"))  # type: ignore[misc]
-            uris.append(f"grpc://127.0.0.1:{grpc_port}")
-        yield uris
+            started.append(Gateway(f"grpc://127.0.0.1:{grpc_port}", f"http://127.0.0.1:{http_port}"))
+        yield started
 
 
 def answers(host: str, port: int, path: str) -> bool:

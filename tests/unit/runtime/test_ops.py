@@ -129,9 +129,9 @@ def test_other_hosts_are_not(host: str) -> None:
 
 
 def test_configured_hosts_are_trusted_with_and_without_port() -> None:
-    assert host_is_trusted("gateway:5000", ["gateway"])
-    assert host_is_trusted("anything.example", ["*"])
-    assert not host_is_trusted("gateway.evil.example", ["gateway"])
+    assert host_is_trusted("gateway:5000", ("gateway",))
+    assert host_is_trusted("anything.example", ("*",))
+    assert not host_is_trusted("gateway.evil.example", ("gateway",))
 
 
 async def test_a_port_that_is_taken_is_a_clear_error() -> None:

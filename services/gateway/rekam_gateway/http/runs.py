@@ -139,6 +139,7 @@ class RunTagKey(Struct):
     "mlflow/runs/create", renamed={"name": "run_name", "user": "user_id", "start_ms": "start_time"}
 )
 async def create(backend: Backend, asked: CreateRun) -> RunAnswer:
+    moment = backend.points.runs.moment()
     created = await backend.runs.CreateRun(
         run_pb2.CreateRunRequest(
             experiment_id=asked.experiment_id,
@@ -148,6 +149,8 @@ async def create(backend: Backend, asked: CreateRun) -> RunAnswer:
             tags=run_tags(asked.tags),
         )
     )
+    # Its first points come soon: nobody need be asked then.
+    backend.points.runs.note_active(created.run_id, created.experiment_id, moment)
     return RunAnswer(run_of(created))
 
 
