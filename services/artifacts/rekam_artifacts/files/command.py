@@ -52,18 +52,19 @@ class Surroundings:
         """Take the files in, all or, when one of them is refused, none."""
         barred = self.barred([file.path for file in event.files])
         refusals = [*barred, *self._without_bytes(event)]
-        if not refusals:
-            for file in event.files:
-                self.files.add(file.path)
-                self.folders.update(paths.folders_above(file.path))
-                if file.digest not in self.stored:
-                    self.stored[file.digest] = self.brought[file.digest] = Stored(file.object_key, file.size)
-                    self.owners[file.object_key] = file.digest
+        if refusals:
+            return refusals
         for file in event.files:
-            if file.object_key and file.object_key not in self.owners and file.object_key not in self.taken:
-                self.taken.add(file.object_key)
-                self.spare.append(file.object_key)
-        return refusals
+            self.files.add(file.path)
+            self.folders.update(paths.folders_above(file.path))
+            key = file.object_key
+            if file.digest not in self.stored:
+                self.stored[file.digest] = self.brought[file.digest] = Stored(key, file.size)
+                self.owners[key] = file.digest
+            elif key and key not in self.owners and key not in self.taken:
+                self.taken.add(key)
+                self.spare.append(key)
+        return []
 
     def barred(self, wanted: Sequence[str]) -> Iterator[Refusal]:
         """Those of the paths where no file can be."""
@@ -79,22 +80,19 @@ class Surroundings:
                     break
 
     def _without_bytes(self, event: FilesPut) -> Iterator[Refusal]:
-        brought: dict[bytes, Stored] = {}
+        stored: dict[bytes, Stored] = {}
+        said: dict[str, bytes] = {}
         for number, file in enumerate(event.files):
-            stored = self.stored.get(file.digest) or brought.get(file.digest)
-            if stored is not None:
-                if stored.size != file.size:
-                    reason = f"{file.digest.hex()} has {stored.size} bytes, not {file.size}"
-                    yield Refusal(number, "size", reason)
-            elif not file.object_key:
-                yield Refusal(
-                    number, "digest", f"the bytes of {file.digest.hex()} are not stored: upload them"
-                )
-            elif file.object_key in self.taken:
-                yield Refusal(
-                    number, "object_key", f"{file.object_key} was given up meanwhile: upload it again"
-                )
-            elif self.owners.get(file.object_key, file.digest) != file.digest:
-                yield Refusal(number, "object_key", f"{file.object_key} has other bytes")
+            digest, key = file.digest, file.object_key
+            there = self.stored.get(digest) or stored.get(digest)
+            if key and said.setdefault(key, self.owners.get(key, digest)) != digest:
+                yield Refusal(number, "object_key", f"{key} has other bytes")
+            elif there is not None:
+                if there.size != file.size:
+                    yield Refusal(number, "size", f"{digest.hex()} has {there.size} bytes, not {file.size}")
+            elif not key:
+                yield Refusal(number, "digest", f"the bytes of {digest.hex()} are not stored: upload them")
+            elif key in self.taken:
+                yield Refusal(number, "object_key", f"{key} was given up meanwhile: upload it again")
             else:
-                brought[file.digest] = Stored(file.object_key, file.size)
+                stored[digest] = Stored(key, file.size)
