@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import click
 
+from bench.artifacts import measure_artifacts
 from bench.ceilings import measure_ceilings
 from bench.ingest import measure_ingest
 from bench.profile import measure_memory, measure_neptune_profile
@@ -50,6 +51,7 @@ STEPS: dict[str, Callable[[Stack, Figures], None]] = {
     "reads": measure_reads,
     "search": search,
     "rest": measure_rest,
+    "artifacts": measure_artifacts,
     "rebuild": measure_rebuild,
     "cluster_recovery": measure_cluster_recovery,
     # The last of all: it leaves a stack of which every process has died.

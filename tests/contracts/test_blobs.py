@@ -232,7 +232,7 @@ async def test_a_body_of_another_length_is_not_stored(
     store: BlobStore, folder: str, size: int, said: int
 ) -> None:
     budget = ByteBudget(4 * PART_BYTES)
-    with pytest.raises(Invalid, match="the body"):
+    with pytest.raises(FailedPrecondition, match="the body"):
         await write(store, f"{folder}/a", in_chunks(os.urandom(size)), budget, size + said)
     await nothing_is_left(store, folder, budget)
 

@@ -13,15 +13,15 @@ class Rest(httpx.Client):
     def __init__(self, http: str) -> None:
         super().__init__(base_url=http, timeout=30.0, trust_env=False)
 
-    def ask(self, path: str, **query: Any) -> Any:
+    def ask(self, path: str, /, **query: Any) -> Any:
         """GET; the answer, which must be a 200."""
         return _answer(self.get(f"/api/2.0/mlflow/{path}", params=query))
 
-    def tell(self, path: str, method: str = "POST", **fields: Any) -> Any:
+    def tell(self, path: str, method: str = "POST", /, **fields: Any) -> Any:
         """POST with a JSON body; the answer, which must be a 200."""
         return _answer(self.request(method, f"/api/2.0/mlflow/{path}", json=fields))
 
-    def refused(self, path: str, method: str = "POST", **fields: Any) -> tuple[int, str, str]:
+    def refused(self, path: str, method: str = "POST", /, **fields: Any) -> tuple[int, str, str]:
         """Status, code and message of what must be an error."""
         url = f"/api/2.0/mlflow/{path}"
         sent: dict[str, Any] = {"params": fields} if method == "GET" else {"json": fields}

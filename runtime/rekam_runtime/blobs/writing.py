@@ -18,7 +18,7 @@ import structlog
 
 from rekam_runtime.blobs.port import BlobStore, Part
 from rekam_runtime.budget import ByteBudget
-from rekam_runtime.errors import AlreadyExists, Invalid, RekamError
+from rekam_runtime.errors import AlreadyExists, FailedPrecondition, RekamError
 
 PART_BYTES = 8 * 1024 * 1024
 # Parts double in size after so many: the 10,000 that S3 takes are then more than its 5 TB.
@@ -43,7 +43,7 @@ async def write(
     """Store the body, whole or not at all, under a key that the caller made for it.
 
     budget: of the buffers of all bodies of this process.
-    size: what the body is to have; Invalid when it ends before or goes on.
+    size: what the body is to have; FailedPrecondition when it ends before or goes on.
     """
     cutter = _Cutter(budget, body, size)
     upload: asyncio.Task[str] | None = None
@@ -148,7 +148,7 @@ class _Cutter:
 
 
 class _Chunks:
-    """The body's chunks, of which parts can be taken; Invalid when they are not as many bytes as said."""
+    """The body's chunks, of which parts can be taken; FailedPrecondition when they are not of the size."""
 
     def __init__(self, body: AsyncIterable[bytes], size: int | None) -> None:
         self._body = aiter(body)
@@ -162,11 +162,15 @@ class _Chunks:
             chunk = await anext(self._body, None)
             if chunk is None:
                 if self._size is not None and self._arrived < self._size:
-                    raise Invalid(f"the body ended after {self._arrived} of {self._size} bytes", field="size")
+                    raise FailedPrecondition(
+                        f"the body ended after {self._arrived} of {self._size} bytes", field="size"
+                    )
                 return False
             self._arrived += len(chunk)
             if self._size is not None and self._arrived > self._size:
-                raise Invalid(f"the body has more than the {self._size} bytes it was to have", field="size")
+                raise FailedPrecondition(
+                    f"the body has more than the {self._size} bytes it was to have", field="size"
+                )
             self._rest = memoryview(chunk)
         return True
 

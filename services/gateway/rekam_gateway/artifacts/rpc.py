@@ -44,6 +44,8 @@ class TransferService:
         if request.WhichOneof("body") != "header":
             raise Invalid("an upload begins with a header", field="header")
         header = request.header
+        if header.size < 0:
+            raise Invalid("must be at least 0", field="size")
         return await self._transfer.store(
             header.path,
             _chunks(requests),

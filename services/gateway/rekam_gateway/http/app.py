@@ -94,8 +94,10 @@ class Door:
             for path in endpoint.paths():
                 served = templates if "{" in path else self._exact
                 served.setdefault(path, {}).update(dict.fromkeys(endpoint.methods, endpoint))
+        # A name in a path may have any character, also the end of a line.
         self._templates: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = [
-            (compile_path(path)[0], methods) for path, methods in templates.items()
+            (re.compile(compile_path(path)[0].pattern, re.DOTALL), methods)
+            for path, methods in templates.items()
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

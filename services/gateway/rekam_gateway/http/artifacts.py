@@ -124,7 +124,7 @@ async def presign_download(backend: Backend, asked: PresignDownload) -> Presigne
 
 async def _listing(backend: Backend, uri: str, path: str, page_token: str) -> Listing:
     root = root_of(uri)
-    folder = below(root, path.rstrip("/"))
+    folder = below(root, path).rstrip("/")
     files, next_page_token = await proxied.one_page(backend.artifacts, folder, root, page_token)
     return Listing(uri, files, next_page_token)
 

@@ -189,12 +189,7 @@ async def complete_multipart(backend: Backend, asked: CompleteMultipart) -> Empt
     artifacts = direct(backend, NO_MULTIPART_UPLOAD)
     parts = [artifact_pb2.Part(number=part.part_number, etag=part.etag) for part in asked.parts]
     await artifacts.files.CompleteUpload(
-        artifact_pb2.CompleteUploadRequest(
-            upload_id=asked.upload_id,
-            # An upload of one part was one request, of which S3 keeps no parts.
-            parts=parts if len(parts) > 1 else [],
-            actor=ACTOR,
-        )
+        artifact_pb2.CompleteUploadRequest(upload_id=asked.upload_id, parts=parts, actor=ACTOR)
     )
     return Empty()
 
