@@ -12,7 +12,7 @@ from rekam_gateway.http.errors import Coded
 from rekam_runtime.errors import SlowDown
 
 # More than MLflow's limits allow for one request.
-MAX_BYTES = 32 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
 MAX_ALL_BYTES = 256 * 1024 * 1024
 TIMEOUT_S = 60.0
 

@@ -81,7 +81,10 @@ def wrong_type(field: str, value: object) -> Invalid:
 
 def invalid_value(field: str, value: object, why: str) -> Invalid:
     """Programs read this text."""
-    shown = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    try:
+        shown = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    except RecursionError:  # nested as deep as it could just be read
+        shown = "..."
     if len(shown) > _SHOWN_CHARS:
         shown = shown[:_SHOWN_CHARS] + "..."
     why = why[:1].upper() + why[1:]
