@@ -147,8 +147,9 @@ def test_a_deleted_run_takes_nothing(rest: Rest, client: Client, run_id: str) ->
             "INVALID_PARAMETER_VALUE",
             f"The run {run_id} must be in the 'active' state. Current state is deleted.",
         )
-        assert rest.refused(path, run_id="0" * 32, **fields) == (
-            404,
-            "RESOURCE_DOES_NOT_EXIST",
-            f"Run with id={'0' * 32} not found",
-        )
+        for unknown in ("0" * 32, "x"):
+            assert rest.refused(path, run_id=unknown, **fields) == (
+                404,
+                "RESOURCE_DOES_NOT_EXIST",
+                f"Run with id={unknown} not found",
+            )

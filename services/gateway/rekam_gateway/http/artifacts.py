@@ -12,6 +12,7 @@ from rekam_gateway.http.backend import Backend
 from rekam_gateway.http.endpoints import Endpoints
 from rekam_gateway.http.errors import missing_value
 from rekam_gateway.http.file_response import file_response
+from rekam_gateway.http.objects import known_form
 from rekam_gateway.http.proxied import ListedArtifact
 from rekam_gateway.http.wire import Int64, Text
 from rekam_proto.tracking.v1 import logged_model_pb2, run_pb2
@@ -130,7 +131,7 @@ async def _listing(backend: Backend, uri: str, path: str, page_token: str) -> Li
 
 
 async def _uri_of_run(backend: Backend, run_id: str) -> str:
-    run = await backend.runs.GetRun(run_pb2.GetRunRequest(run_id=run_id))
+    run = await backend.runs.GetRun(run_pb2.GetRunRequest(run_id=known_form(run_id)))
     return run.artifact_uri
 
 

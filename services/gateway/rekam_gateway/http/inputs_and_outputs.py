@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from rekam_gateway.http.backend import Backend
 from rekam_gateway.http.endpoints import Endpoints
-from rekam_gateway.http.objects import KeyValue, pairs
+from rekam_gateway.http.objects import KeyValue, known_form, pairs
 from rekam_gateway.http.wire import Int64, Text
 from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
 from rekam_runtime.errors import Invalid
@@ -79,7 +79,7 @@ class LogModel(Struct):
 async def log_inputs(backend: Backend, asked: LogInputs) -> None:
     await backend.runs.LogInputs(
         run_pb2.LogInputsRequest(
-            run_id=asked.run_id,
+            run_id=known_form(asked.run_id),
             datasets=[_dataset_input(each) for each in asked.datasets],
             models=[run_pb2.ModelInput(model_id=each.model_id) for each in asked.models],
         )
@@ -90,7 +90,7 @@ async def log_inputs(backend: Backend, asked: LogInputs) -> None:
 async def log_outputs(backend: Backend, asked: LogOutputs) -> None:
     await backend.runs.LogOutputs(
         run_pb2.LogOutputsRequest(
-            run_id=asked.run_id,
+            run_id=known_form(asked.run_id),
             models=[run_pb2.ModelOutput(model_id=each.model_id, step=each.step) for each in asked.models],
         )
     )
@@ -105,7 +105,7 @@ async def log_model(backend: Backend, asked: LogModel) -> None:
         raise Invalid(
             f"Malformed model info. \n {asked.model_json[:1_000]} \n is not a valid JSON."
         ) from None
-    await backend.runs.RecordModel(run_pb2.RecordModelRequest(run_id=asked.run_id, model=model))
+    await backend.runs.RecordModel(run_pb2.RecordModelRequest(run_id=known_form(asked.run_id), model=model))
 
 
 def inputs_of(run: run_pb2.Run) -> RunInputs:
