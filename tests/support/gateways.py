@@ -25,8 +25,8 @@ class Gateway:
 
 
 @contextmanager
-def gateways_beside(faults: Faults, count: int) -> Iterator[list[Gateway]]:
-    """Further gateways, made like the stack's own."""
+def gateways_beside(faults: Faults, count: int, **settings: str) -> Iterator[list[Gateway]]:
+    """Further gateways, made like the stack's own but for these settings."""
     environ = psutil.Process(faults.pids()["gateway"]).environ()
     with ExitStack() as parts:
         started = []
@@ -40,6 +40,7 @@ def gateways_beside(faults: Faults, count: int) -> Iterator[list[Gateway]]:
                     "REKAM_HTTP_LISTEN": f"127.0.0.1:{http_port}",
                     "REKAM_OPS_LISTEN": "",
                     "REKAM_REUSE_PORT": "false",
+                    **settings,
                 },
                 stderr=subprocess.DEVNULL,
             )

@@ -13,6 +13,8 @@ from http.client import IncompleteRead
 import pytest
 
 from rekam.testing import LocalStack
+from tests.support.faults import Faults
+from tests.support.gateways import gateways_beside
 from tests.support.objects import objects_of
 from tests.support.proxied import ROOT, Answer, Proxied, pieces
 from tests.support.stack import until
@@ -300,6 +302,32 @@ def test_multipart_refusals(proxied: Proxied, path: str, fields: dict[str, objec
     refused = proxied.raw("POST", f"{ROOT}/{path}", json.dumps(fields).encode(), JSON)
     assert refused.error == INVALID
     assert f"'{field}'" in refused.message
+
+
+def test_where_clients_cannot_reach_s3_all_goes_through_the_gateway(rekam_clean: LocalStack) -> None:
+    with gateways_beside(Faults(rekam_clean), 1, REKAM_S3_PUBLIC_ENDPOINT="") as (gateway,):
+        proxied = Proxied(gateway.http)
+        info = json.loads(proxied.raw("GET", "/api/3.0/mlflow/server-info").body)
+        assert not info["multipart_uploads_enabled"]
+        assert not info["multipart_downloads_enabled"]
+        proxied.put("1/a", b"x")
+        fields = json.dumps({"path": "a", "num_parts": 2, "upload_id": "x", "parts": []}).encode()
+        for step in ("create", "complete", "abort"):
+            refused = proxied.raw("POST", f"{ROOT}/mpu/{step}/1", fields, JSON)
+            assert refused.error == (501, "NOT_IMPLEMENTED")
+            assert refused.message.startswith(
+                "Multipart upload is not supported for the current artifact repository"
+            )
+        refused = proxied.raw("GET", f"{ROOT}/presigned/1/a")
+        assert refused.error == (501, "NOT_IMPLEMENTED")
+        assert refused.message.startswith("Multipart download is not supported")
+
+
+def test_without_artifacts_it_is_said(rekam_clean: LocalStack) -> None:
+    with gateways_beside(Faults(rekam_clean), 1, REKAM_S3_BUCKET="") as (gateway,):
+        proxied = Proxied(gateway.http)
+        for refused in (proxied.put("1/a", b"x"), proxied.get("1/a"), proxied.delete("1/a")):
+            assert refused.error == (503, "TEMPORARILY_UNAVAILABLE")
 
 
 def direct(method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Answer:
