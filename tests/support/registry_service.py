@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import grpc.aio
 import httpx
+
+from rekam_proto.log.v1.log_pb2_grpc import LogServiceStub
 from rekam_proto.registry.v1.alias_pb2_grpc import AliasServiceStub
 from rekam_proto.registry.v1.history_pb2_grpc import HistoryServiceStub
 from rekam_proto.registry.v1.model_pb2_grpc import RegisteredModelServiceStub
 from rekam_proto.registry.v1.resolve_pb2_grpc import ResolveServiceStub
 from rekam_proto.registry.v1.transition_pb2_grpc import TransitionServiceStub
 from rekam_proto.registry.v1.version_pb2_grpc import ModelVersionServiceStub
-
-from rekam_proto.log.v1.log_pb2_grpc import LogServiceStub
 from rekam_registry import server
 from rekam_registry.settings import MigrateSettings, ProjectSettings, ServeSettings
 from rekam_runtime.rpc.client import channel
@@ -25,14 +25,13 @@ from rekam_runtime.settings import load
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
+    from rekam_proto.log.v1.log_pb2_grpc import LogServiceAsyncStub
     from rekam_proto.registry.v1.alias_pb2_grpc import AliasServiceAsyncStub
     from rekam_proto.registry.v1.history_pb2_grpc import HistoryServiceAsyncStub
     from rekam_proto.registry.v1.model_pb2_grpc import RegisteredModelServiceAsyncStub
     from rekam_proto.registry.v1.resolve_pb2_grpc import ResolveServiceAsyncStub
     from rekam_proto.registry.v1.transition_pb2_grpc import TransitionServiceAsyncStub
     from rekam_proto.registry.v1.version_pb2_grpc import ModelVersionServiceAsyncStub
-
-    from rekam_proto.log.v1.log_pb2_grpc import LogServiceAsyncStub
 
 _DEADLINE_S = 20
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rekam_proto.registry.v1.read_pb2 import AsOf
-
 from rekam_registry.timelines import FOREVER
 from rekam_runtime.errors import Invalid
 

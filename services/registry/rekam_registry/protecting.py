@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rekam_proto.registry.v1.read_pb2 import By
-
 from rekam_registry import rules
 from rekam_registry.state import ModelState
 from rekam_runtime.errors import Forbidden

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from rekam_proto.registry.v1.read_pb2 import AsOf
-
 from rekam_proto.tracking.v1 import read_pb2
 from rekam_registry.events import STREAM
 from rekam_registry.moment import Moment

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import grpc.aio
-from rekam_proto.registry.v1.read_pb2 import By
 
+from rekam_proto.registry.v1.read_pb2 import By
 from rekam_registry import rules
 from rekam_runtime.rpc.tracing import traceparent_of
 

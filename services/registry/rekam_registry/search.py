@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rekam_proto.registry.v1.read_pb2 import AsOf
-
 from rekam_registry.reads import View
 from rekam_runtime.errors import Invalid
 from rekam_runtime.filtering import (

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 
 import pytest
-from rekam_proto.registry.v1.read_pb2 import By
 
 from rekam_proto.event.v1.envelope_pb2 import Origin
 from rekam_proto.registry.v1 import model_pb2, read_pb2, version_pb2
+from rekam_proto.registry.v1.read_pb2 import By
 from rekam_registry import events
 from rekam_registry.aliases import command as aliases
 from rekam_registry.errors import Stale

@@ -11,7 +11,6 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from rekam_proto.registry.v1.read_pb2 import AsOf, By
 
 from rekam_proto.registry.v1 import (
     alias_pb2,
@@ -22,6 +21,7 @@ from rekam_proto.registry.v1 import (
     transition_pb2,
     version_pb2,
 )
+from rekam_proto.registry.v1.read_pb2 import AsOf, By
 from rekam_proto.tracking.v1.read_pb2 import Tag
 from rekam_registry.events import STREAM
 from rekam_runtime.eventlog.jetstream import JetStreamLog

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from rekam_proto.registry.v1.read_pb2 import By
-
 from rekam_proto.registry.v1 import alias_pb2
+from rekam_proto.registry.v1.read_pb2 import By
 from rekam_registry import moves, protecting
 from rekam_registry.errors import Stale
 from rekam_registry.state import ModelState

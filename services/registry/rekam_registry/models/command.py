@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from rekam_proto.registry.v1.read_pb2 import By
-
 from rekam_proto.registry.v1 import model_pb2
+from rekam_proto.registry.v1.read_pb2 import By
 from rekam_registry import protecting
 from rekam_registry.state import ModelState, tags_of
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from rekam_proto.registry.v1.read_pb2 import By
-
 from rekam_proto.registry.v1 import read_pb2, version_pb2
+from rekam_proto.registry.v1.read_pb2 import By
 from rekam_registry import moves, protecting, rules
 from rekam_registry.errors import Stale
 from rekam_registry.state import ModelState, tags_of
