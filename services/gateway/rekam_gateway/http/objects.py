@@ -35,7 +35,7 @@ _VIEWS = {
 }
 
 
-class KeyValue(Struct):
+class KeyValue(Struct, gc=False):
     """A tag or a param."""
 
     key: Text

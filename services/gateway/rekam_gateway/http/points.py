@@ -30,7 +30,7 @@ _RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,255}")
 endpoints = Endpoints()
 
 
-class Metric(Struct):
+class Metric(Struct, gc=False):
     key: Text
     value: float
     timestamp: Int64
@@ -40,7 +40,7 @@ class Metric(Struct):
     dataset_digest: str = ""
 
 
-class LogMetric(Metric, kw_only=True):
+class LogMetric(Metric, kw_only=True, gc=False):
     run_id: Text
 
 

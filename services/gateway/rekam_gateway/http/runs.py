@@ -63,7 +63,7 @@ class RunInfo(Struct, omit_defaults=True):
     end_time: Int64 = 0
 
 
-class Metric(Struct):
+class Metric(Struct, gc=False):
     key: str
     value: Number
     timestamp: Int64

@@ -42,7 +42,7 @@ async def portions(connection: Connection, run_ids: Sequence[str]) -> list[Seque
 
 
 def _run(row: Row) -> run_pb2.Run:
-    return run_pb2.Run(
+    run = run_pb2.Run(
         run_id=row["run_id"].hex,
         experiment_id=str(row["experiment_id"]),
         name=row["name"],
@@ -52,18 +52,19 @@ def _run(row: Row) -> run_pb2.Run:
         end_ms=row["end_ms"] or 0,
         lifecycle=row["lifecycle"],
         artifact_uri=row["artifact_uri"],
-        params=map(_param, row["param_keys"] or (), row["param_values"] or ()),
-        tags=map(_tag, row["tag_keys"] or (), row["tag_values"] or ()),
-        metrics=map(
-            _metric,
-            row["metric_keys"] or (),
-            row["metric_values"] or (),
-            row["metric_steps"] or (),
-            row["metric_times"] or (),
-        ),
         inputs=_inputs(row["datasets"] or (), row["model_inputs"] or ()),
         outputs=_outputs(row["output_models"] or (), row["output_steps"] or ()),
     )
+    # There are many of these in a page: made in their places, not copied there.
+    for key, value in zip(row["param_keys"] or (), row["param_values"] or (), strict=True):
+        run.params.add(key=key, value=value)
+    for key, value in zip(row["tag_keys"] or (), row["tag_values"] or (), strict=True):
+        run.tags.add(key=key, value=value)
+    if row["metric_keys"]:
+        columns = (row["metric_keys"], row["metric_values"], row["metric_steps"], row["metric_times"])
+        for key, value, step, time_us in zip(*columns, strict=True):
+            run.metrics.add(key=key, value=value, step=step, time_us=time_us)
+    return run
 
 
 def _inputs(datasets: Sequence[Row], models: Sequence[str]) -> run_pb2.RunInputs | None:
@@ -106,13 +107,5 @@ def _output(model_id: str, step: int) -> run_pb2.ModelOutput:
     return run_pb2.ModelOutput(model_id=model_id, step=step)
 
 
-def _param(key: str, value: str) -> read_pb2.Param:
-    return read_pb2.Param(key=key, value=value)
-
-
 def _tag(key: str, value: str) -> read_pb2.Tag:
     return read_pb2.Tag(key=key, value=value)
-
-
-def _metric(key: str, value: float, step: int, time_us: int) -> run_pb2.LatestMetric:
-    return run_pb2.LatestMetric(key=key, value=value, step=step, time_us=time_us)

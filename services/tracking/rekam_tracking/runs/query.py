@@ -89,6 +89,7 @@ async def _search(connection: Connection, request: run_pb2.SearchRunsRequest) ->
             text, arguments = page_statement(scope, steps[number], keys, wanted, key_ids, live)
             found += [(number, row) for row in await connection.fetch(text, *arguments)]
         page = found[:size]
+        await connection.execute(fragments.found)
         for ids in await portions(connection, [row["run_id"].hex for _, row in page]):
             if response.ByteSize() >= _MAX_PAGE_BYTES:
                 break

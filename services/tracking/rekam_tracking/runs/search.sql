@@ -16,6 +16,10 @@ SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
        ARRAY(SELECT key FROM metric_keys WHERE key = ANY($1::text[]) ORDER BY key) AS keys,
        ARRAY(SELECT key_id FROM metric_keys WHERE key = ANY($1::text[]) ORDER BY key) AS key_ids
 
+-- name: found
+-- What was found is read by its keys, whatever they are: planned once for a connection.
+SELECT set_config('plan_cache_mode', 'force_generic_plan', true)
+
 -- name: matches
 EXISTS (SELECT FROM {source} WHERE {found} AND {condition})
 
