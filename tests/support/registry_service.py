@@ -18,6 +18,7 @@ from rekam_proto.registry.v1.model_pb2_grpc import RegisteredModelServiceStub
 from rekam_proto.registry.v1.resolve_pb2_grpc import ResolveServiceStub
 from rekam_proto.registry.v1.transition_pb2_grpc import TransitionServiceStub
 from rekam_proto.registry.v1.version_pb2_grpc import ModelVersionServiceStub
+from rekam_proto.registry.v1.watch_pb2_grpc import WatchServiceStub
 from rekam_registry import server
 from rekam_registry.settings import MigrateSettings, ProjectSettings, ServeSettings
 from rekam_runtime.rpc.client import channel
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from rekam_proto.registry.v1.resolve_pb2_grpc import ResolveServiceAsyncStub
     from rekam_proto.registry.v1.transition_pb2_grpc import TransitionServiceAsyncStub
     from rekam_proto.registry.v1.version_pb2_grpc import ModelVersionServiceAsyncStub
+    from rekam_proto.registry.v1.watch_pb2_grpc import WatchServiceAsyncStub
 
 _DEADLINE_S = 20
 
@@ -47,6 +49,7 @@ class RegistryClient:
         self.transitions: TransitionServiceAsyncStub = TransitionServiceStub(opened)
         self.history: HistoryServiceAsyncStub = HistoryServiceStub(opened)
         self.resolve: ResolveServiceAsyncStub = ResolveServiceStub(opened)
+        self.watch: WatchServiceAsyncStub = WatchServiceStub(opened)
         self.log: LogServiceAsyncStub = LogServiceStub(opened)
 
 

@@ -31,6 +31,7 @@ from rekam_proto.registry.v1 import (
     resolve_pb2,
     transition_pb2,
     version_pb2,
+    watch_pb2,
 )
 from rekam_proto.tracking.v1 import (
     dataset_pb2,
@@ -52,6 +53,7 @@ from rekam_runtime.rpc.server import Service
 
 # Points on their way to the log, of all streams and requests.
 POINTS_BYTES = 64 * 1024 * 1024
+_REGISTRY_FILES = (model_pb2, version_pb2, alias_pb2, transition_pb2, history_pb2, resolve_pb2, watch_pb2)
 # A service that is started again is waited for; a search may take tracking's 30 s.
 HTTP_PATIENCE_S = 40.0
 
@@ -99,7 +101,7 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
             services += _forwarded(artifact_pb2.DESCRIPTOR, artifacts)
             owners["artifacts"] = artifacts
         if registry is not None:
-            for file in (model_pb2, version_pb2, alias_pb2, transition_pb2, history_pb2, resolve_pb2):
+            for file in _REGISTRY_FILES:
                 services += _forwarded(file.DESCRIPTOR, registry)
             owners["registry"] = registry
         stored = None

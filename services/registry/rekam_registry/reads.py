@@ -54,6 +54,12 @@ class Reads:
             yield View(connection, at)
 
     @asynccontextmanager
+    async def view_at(self, at: Moment) -> AsyncIterator[View]:
+        """A view of a position of the log."""
+        async with self.connection(at.position) as connection, _transaction(connection):
+            yield View(connection, at)
+
+    @asynccontextmanager
     async def connection(
         self, position: int | None = None, left_s: float | None = None
     ) -> AsyncIterator[Connection]:

@@ -28,10 +28,14 @@ from rekam_registry.reads import Reads
 from rekam_registry.resolving.rpc import SERVICE as RESOLVE_SERVICE
 from rekam_registry.resolving.rpc import ResolveServicer
 from rekam_registry.settings import ConnectedSettings, ProjectSettings, ServeSettings
+from rekam_registry.tail import Tail
 from rekam_registry.transitions.rpc import SERVICE as TRANSITION_SERVICE
 from rekam_registry.transitions.rpc import TransitionServicer
 from rekam_registry.versions.rpc import SERVICE as VERSION_SERVICE
 from rekam_registry.versions.rpc import ModelVersionServicer
+from rekam_registry.watching.hub import Hub
+from rekam_registry.watching.rpc import SERVICE as WATCH_SERVICE
+from rekam_registry.watching.rpc import WatchServicer
 from rekam_runtime.archive import ArchivedLog
 from rekam_runtime.blobs.s3 import S3Store
 from rekam_runtime.errors import Retry
@@ -55,6 +59,8 @@ _REBUILD_CONNECTIONS = 7
 class Role:
     """A role's parts, connected.
 
+    drain: ends what would last, before the server stops.
+
     missing: what is not ready, as text.
     reset: forgets everything, after the log was emptied.
     work: goes on until the process stops.
@@ -62,8 +68,9 @@ class Role:
 
     missing: Callable[[], Awaitable[list[str]]]
     reset: Callable[[], Awaitable[None]]
+    work: Coroutine[None, None, None]
     services: list[Service] = field(default_factory=list)
-    work: Coroutine[None, None, None] | None = None
+    drain: Callable[[], Awaitable[None]] | None = None
 
 
 @asynccontextmanager
@@ -76,16 +83,26 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
         reads = Reads(log, pool, fresh, deadline_s=settings.read_deadline_s)
         ledger = Ledger(log, max_weight=settings.kept_models_mb * _MB)
         quarantined = Quarantined(pool, parts)
+        hub = Hub()
+        tail = Tail(log, [hub])
+        watching = WatchServicer(log, reads, tail, hub)
 
         async def missing() -> list[str]:
-            return await _missing(log, pool)
+            found = await _missing(log, pool)
+            return found if tail.position >= 0 else [*found, f"{events.STREAM} is not followed"]
 
         async def reset() -> None:
             ledger.forget()
+            tail.start_over()
+
+        async def drain() -> None:
+            hub.close(Retry("the registry stops: watch again, resumed"))
 
         yield Role(
             missing,
             reset,
+            drain=drain,
+            work=tail.run(),
             services=[
                 Service(
                     MODEL_SERVICE,
@@ -123,6 +140,7 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
                         ResolveServicer(reads), server
                     ),
                 ),
+                Service(WATCH_SERVICE, lambda server: server.add_generic_rpc_handlers((watching.handler(),))),
                 Service(
                     LOG_SERVICE,
                     lambda server: log_pb2_grpc.add_LogServiceServicer_to_server(

@@ -22,16 +22,10 @@ from rekam_runtime.errors import AlreadyExists, NotFound, Refused
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.memory import MemoryLog
 from rekam_runtime.eventlog.port import EventLog
-from tests.support.nats import NatsServer, running_nats
+from tests.support.nats import NatsServer
 
 CAUSE = Cause(By(actor="ada", reason="a test"))
 _MB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def nats() -> object:
-    with running_nats() as server:
-        yield server
 
 
 @pytest.fixture(params=["memory", "jetstream"])

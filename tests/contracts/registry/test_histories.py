@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,7 @@ from rekam_proto.registry.v1.read_pb2 import AsOf, By
 from rekam_proto.tracking.v1.read_pb2 import Tag
 from rekam_registry.events import STREAM
 from rekam_runtime.eventlog.jetstream import JetStreamLog
-from tests.support.nats import NatsServer, running_nats
-from tests.support.registry_service import RegistryClient, RegistryService, running_registry
+from tests.support.registry_service import RegistryClient, RegistryService
 from tests.support.registry_twin import (
     Twin,
     TwinModel,
@@ -285,29 +284,6 @@ class History:
             if error.code() not in REFUSED:
                 raise
             return None
-
-
-@pytest.fixture(scope="module")
-def nats() -> Any:
-    with running_nats() as server:
-        yield server
-
-
-@pytest.fixture
-async def registry(nats: NatsServer, database_url: str) -> AsyncIterator[RegistryService]:
-    log = await JetStreamLog.connect(nats.url, "test")
-    if STREAM in await log.streams():
-        await log.purge(STREAM)
-    await log.close()
-    async with running_registry(nats.url, database_url) as service:
-        yield service
-
-
-@pytest.fixture
-async def log(nats: NatsServer) -> AsyncIterator[JetStreamLog]:
-    opened = await JetStreamLog.connect(nats.url, "test")
-    yield opened
-    await opened.close()
 
 
 async def check(client: RegistryClient, as_of: AsOf, twin: Twin, choose: random.Random) -> None:

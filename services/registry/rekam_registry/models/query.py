@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from rekam_proto.registry.v1 import model_pb2
-from rekam_registry import finding, search, version_rows
+from rekam_registry import finding, model_rows, search, version_rows
 from rekam_registry.models.fields import MODELS
 from rekam_registry.reads import View
 from rekam_registry.search import Searched
-from rekam_runtime.postgres import Row, Statements
 from rekam_runtime.searching.keyset import SortColumn
-
-_statements = Statements.load("rekam_registry.models", "query.sql")
 
 _NAME = SortColumn("s.name", "text")
 _SEARCHED = Searched(
@@ -48,9 +45,8 @@ async def search_models(
 
 
 async def _fetch(view: View, ids: Sequence[UUID]) -> list[model_pb2.RegisteredModel]:
-    """Those that were there at the view's moment, in the order asked."""
-    rows = await view.connection.fetch(_statements.details.format(at=view.at), ids)
-    models = {row["model_id"].hex: _model(row) for row in rows}
+    """Those that were there at the view's moment, in the order asked, with the latest versions of each."""
+    models = {model.model_id: model for model in await model_rows.fetch(view, ids)}
     for version in await version_rows.latest(view, ids):
         one = models[version.model_id].latest_versions.add()
         one.CopyFrom(version)
@@ -58,21 +54,3 @@ async def _fetch(view: View, ids: Sequence[UUID]) -> list[model_pb2.RegisteredMo
         one.ClearField("tags")
         one.ClearField("aliases")
     return list(models.values())
-
-
-def _model(row: Row) -> model_pb2.RegisteredModel:
-    model = model_pb2.RegisteredModel(
-        model_id=row["model_id"].hex,
-        name=row["name"],
-        description=row["description"],
-        created_us=row["created_us"],
-        updated_us=row["updated_us"],
-        tags=version_rows.tags(row["tag_keys"], row["tag_values"]),
-        aliases=[
-            model_pb2.Alias(alias=alias, version=version)
-            for alias, version in zip(row["aliases"] or (), row["versions"] or (), strict=True)
-        ],
-    )
-    if row["protection"]:
-        model.protection.ParseFromString(row["protection"])
-    return model
