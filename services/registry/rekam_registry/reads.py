@@ -49,9 +49,13 @@ class Reads:
             async with pinned(self._pool) as connection, _transaction(connection):
                 yield View(connection, at)
             return
-        left_s: float | None = context.time_remaining()  # None: the caller sets no deadline
-        async with self.connection(at.position, left_s) as connection, _transaction(connection):
+        async with self.connection(at.position, self.left_s(context)) as connection, _transaction(connection):
             yield View(connection, at)
+
+    def left_s(self, context: Context) -> float:
+        """How long an answer may wait."""
+        left_s: float | None = context.time_remaining()  # None: the caller sets no deadline
+        return self._deadline_s if left_s is None else min(self._deadline_s, left_s)
 
     @asynccontextmanager
     async def view_at(self, at: Moment) -> AsyncIterator[View]:
@@ -64,7 +68,7 @@ class Reads:
         self, position: int | None = None, left_s: float | None = None
     ) -> AsyncIterator[Connection]:
         """A connection that sees the log up to a position, by default up to its end now."""
-        deadline_s = self._deadline_s if left_s is None else min(self._deadline_s, left_s)
+        deadline_s = self._deadline_s if left_s is None else left_s
         if position is None:
             async with self._fresh.connection([STREAM], deadline_s) as connection:
                 yield connection

@@ -11,6 +11,7 @@ import structlog
 from rekam_proto.registry.v1 import history_pb2
 from rekam_registry import events
 from rekam_registry.events import ModelEvent
+from rekam_registry.timelines import FOREVER
 from rekam_runtime.errors import DeadlineExceeded, FailedPrecondition, Quarantine, Retry
 from rekam_runtime.eventlog.port import EventLog, Record
 
@@ -27,8 +28,8 @@ class Listener(Protocol):
 
     def take(self, change: history_pb2.Change) -> None: ...
 
-    def start_over(self) -> None:
-        """Changes may be missing between what was taken and what will be."""
+    def begin(self, position: int) -> None:
+        """Changes after this position will be taken; of those before it, some may never have been."""
         ...
 
 
@@ -55,10 +56,13 @@ class Tail:
             await asyncio.sleep(_AGAIN_AFTER_S)
 
     def start_over(self) -> None:
-        """Begin anew at the log's end."""
+        """Begin anew at the log's end, wherever that is."""
         self.position = -1
+        self._begin(FOREVER)
+
+    def _begin(self, position: int) -> None:
         for listener in self._listeners:
-            listener.start_over()
+            listener.begin(position)
 
     async def reach(self, position: int, deadline_s: float) -> None:
         """Return once everything up to the position was told."""
@@ -77,7 +81,9 @@ class Tail:
 
     async def _follow(self) -> None:
         if self.position < 0:
-            self._move(await self._events.last_position(events.STREAM))
+            last = await self._events.last_position(events.STREAM)
+            self._begin(last)
+            self._move(last)
         follower = await self._events.follow(events.STREAM, f"{events.SERVICE}_serve", self.position)
         try:
             while True:
@@ -108,3 +114,29 @@ class Tail:
         self.position = position
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
+
+
+class LogEnd:
+    """Where the log ends, asked once for all who want to know at the same time."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._asking: asyncio.Task[int] | None = None
+        self._next: asyncio.Task[int] | None = None
+
+    async def position(self) -> int:
+        """Of the last record, at the time of the call or after it.
+
+        Callers that come while a question is under way share the next one.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._ask_after(self._asking))
+            # Those who wait may all have given up by the time it fails.
+            self._next.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(self._next)
+
+    async def _ask_after(self, before: asyncio.Task[int] | None) -> int:
+        if before is not None:
+            await asyncio.wait([before])
+        self._asking, self._next = self._next, None
+        return await self._log.last_position(events.STREAM)

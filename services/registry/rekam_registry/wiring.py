@@ -25,10 +25,11 @@ from rekam_registry.models.rpc import SERVICE as MODEL_SERVICE
 from rekam_registry.models.rpc import RegisteredModelServicer
 from rekam_registry.plan import PACKAGE, parts, plan
 from rekam_registry.reads import Reads
+from rekam_registry.resolving.answers import Answers
 from rekam_registry.resolving.rpc import SERVICE as RESOLVE_SERVICE
 from rekam_registry.resolving.rpc import ResolveServicer
 from rekam_registry.settings import ConnectedSettings, ProjectSettings, ServeSettings
-from rekam_registry.tail import Tail
+from rekam_registry.tail import LogEnd, Tail
 from rekam_registry.transitions.rpc import SERVICE as TRANSITION_SERVICE
 from rekam_registry.transitions.rpc import TransitionServicer
 from rekam_registry.versions.rpc import SERVICE as VERSION_SERVICE
@@ -83,8 +84,9 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
         reads = Reads(log, pool, fresh, deadline_s=settings.read_deadline_s)
         ledger = Ledger(log, max_weight=settings.kept_models_mb * _MB)
         quarantined = Quarantined(pool, parts)
-        hub = Hub()
-        tail = Tail(log, [hub])
+        hub, answers = Hub(), Answers()
+        tail = Tail(log, [hub, answers])
+        resolving = ResolveServicer(reads, tail, LogEnd(log), answers)
         watching = WatchServicer(log, reads, tail, hub)
 
         async def missing() -> list[str]:
@@ -136,9 +138,7 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
                 ),
                 Service(
                     RESOLVE_SERVICE,
-                    lambda server: resolve_pb2_grpc.add_ResolveServiceServicer_to_server(
-                        ResolveServicer(reads), server
-                    ),
+                    lambda server: resolve_pb2_grpc.add_ResolveServiceServicer_to_server(resolving, server),
                 ),
                 Service(WATCH_SERVICE, lambda server: server.add_generic_rpc_handlers((watching.handler(),))),
                 Service(

@@ -105,7 +105,7 @@ class Hub:
             for inbox in self._inboxes:
                 inbox.offer(change, told)
 
-    def start_over(self) -> None:
+    def begin(self, position: int) -> None:
         self._end_all(FailedPrecondition("the log is another one now: watch from the beginning"))
 
     def close(self, error: RekamError) -> None:
