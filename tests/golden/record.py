@@ -21,6 +21,7 @@ def record(sample: Sample) -> None:
         aggregate=f"golden/{sample.name}",
         actor="golden",
         time_us=1_700_000_000_000_000 + sample.version,
+        reason="golden reason",
         traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         causation_id=bytes(range(16)),
         origin=Origin(writer="w.0-a_b", sequence=7),

@@ -13,6 +13,7 @@ from tests.golden.samples import FOLDER, Sample
 LOG_ID = "golden-0"
 _TRACKING = "rekam_proto.tracking.v1."
 _ARTIFACTS = "rekam_proto.artifacts.v1."
+_REGISTRY = "rekam_proto.registry.v1."
 STREAMS: dict[str, list[Sample]] = {
     "REKAM_TRACKING": [
         Sample(_TRACKING + "ExperimentCreated", 1),
@@ -53,6 +54,30 @@ STREAMS: dict[str, list[Sample]] = {
         Sample(_ARTIFACTS + "ObjectsRemoved", 1),
         Sample(_ARTIFACTS + "UploadAborted", 1),
         Sample(_ARTIFACTS + "FilesDeleted", 1),
+    ],
+    "REKAM_REGISTRY": [
+        Sample(_REGISTRY + "NameTaken", 1),
+        Sample(_REGISTRY + "ModelCreated", 1),
+        Sample(_REGISTRY + "NameFreed", 1),
+        Sample(_REGISTRY + "ModelRenamed", 1),
+        Sample(_REGISTRY + "ModelUpdated", 1),
+        Sample(_REGISTRY + "ModelTagsSet", 1),
+        Sample(_REGISTRY + "ModelTagsDeleted", 1),
+        Sample(_REGISTRY + "ModelProtected", 1),
+        Sample(_REGISTRY + "VersionCreated", 1),
+        Sample(_REGISTRY + "VersionCreated", 1, "second"),
+        Sample(_REGISTRY + "VersionUpdated", 1),
+        Sample(_REGISTRY + "VersionTagsSet", 1),
+        Sample(_REGISTRY + "VersionTagsDeleted", 1),
+        Sample(_REGISTRY + "TransitionRequested", 1),
+        Sample(_REGISTRY + "VersionTransitioned", 1),
+        Sample(_REGISTRY + "TransitionRequested", 1, "alias"),
+        Sample(_REGISTRY + "AliasSet", 1),
+        Sample(_REGISTRY + "TransitionRequested", 1, "later"),
+        Sample(_REGISTRY + "TransitionRejected", 1),
+        Sample(_REGISTRY + "AliasDeleted", 1),
+        Sample(_REGISTRY + "VersionDeleted", 1),
+        Sample(_REGISTRY + "ModelDeleted", 1),
     ],
 }
 

@@ -6,6 +6,7 @@ import pytest
 
 from rekam_proto.artifacts.v1 import artifact_pb2
 from rekam_proto.ingest.v1 import points_pb2
+from rekam_proto.registry.v1 import alias_pb2, model_pb2, transition_pb2, version_pb2
 from rekam_proto.tracking.v1 import dataset_pb2, experiment_pb2, logged_model_pb2, run_pb2
 from tests.golden.record import record
 from tests.golden.samples import Sample, all_samples, message_class
@@ -43,14 +44,31 @@ PARTS = {
     "Part",
     "SignedDownload",
     "Edge",
+    "RegisteredModel",
+    "Alias",
+    "Protection",
+    "ModelVersion",
+    "VersionReference",
 }
+FILES = (
+    artifact_pb2,
+    dataset_pb2,
+    experiment_pb2,
+    logged_model_pb2,
+    run_pb2,
+    points_pb2,
+    model_pb2,
+    version_pb2,
+    alias_pb2,
+    transition_pb2,
+)
 
 
 def event_types() -> set[str]:
     """Full names of the events that the protos declare."""
     return {
         message.full_name
-        for file in (artifact_pb2, dataset_pb2, experiment_pb2, logged_model_pb2, run_pb2, points_pb2)
+        for file in FILES
         for message in file.DESCRIPTOR.message_types_by_name.values()
         if not message.name.endswith(NOT_EVENTS) and message.name not in PARTS
     }

@@ -53,7 +53,8 @@ class Timeline(Generic[Row]):
         """From this event on the row is what is true of the key; None: nothing."""
         before = self._open.pop(key, None)
         if before is not None:
-            self._rows.append(_written(key, before, entry.position, entry.time_us))
+            if before.position != entry.position:  # or it was never true
+                self._rows.append(_written(key, before, entry.position, entry.time_us))
         else:
             self._ended.setdefault(key, (entry.position, entry.time_us))
         if row is not None:

@@ -25,7 +25,7 @@ from tests.golden.story import LOG_ID, STREAMS, records, segment_file
 from tests.support.archive import AgedLog
 from tests.support.metrics import MetricStore, bits
 
-CONTROL, POINTS, _ = STREAMS
+CONTROL, POINTS, *_ = STREAMS
 RUN = uuid.UUID("3f2a9c0d1e4b5a6978879605a4b3c2d1")
 FORMAT_VERSIONS = (1,)
 
