@@ -58,6 +58,7 @@ ENDPOINTS: list[Endpoint] = [endpoint for noun in NOUNS for endpoint in noun.end
 ENDPOINTS.append(published(ENDPOINTS))
 
 _JSON = "application/json"
+_NO_WORKSPACES = "Workspace APIs are not available: workspaces are not enabled on this server"
 
 log = structlog.get_logger(__name__)
 
@@ -108,6 +109,8 @@ class Door:
             await self._ops(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
+        if request.headers.get("x-mlflow-workspace"):
+            return answer(400, "FEATURE_DISABLED", _NO_WORKSPACES)
         methods, path = self._find(request.scope["path"])
         if methods is None:
             return answer(404, "ENDPOINT_NOT_FOUND", f"{request.scope['path']} is not served")

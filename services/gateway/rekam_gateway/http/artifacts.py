@@ -9,12 +9,11 @@ from starlette.responses import Response
 from rekam_gateway.http import proxied
 from rekam_gateway.http.artifact_paths import below, root_of
 from rekam_gateway.http.backend import Backend
-from rekam_gateway.http.endpoints import Endpoints
-from rekam_gateway.http.errors import missing_value
+from rekam_gateway.http.endpoints import Empty, Endpoints
 from rekam_gateway.http.file_response import file_response
 from rekam_gateway.http.objects import known_form
 from rekam_gateway.http.proxied import ListedArtifact
-from rekam_gateway.http.wire import Int64, Text
+from rekam_gateway.http.wire import Int64, Text, read_query
 from rekam_proto.tracking.v1 import logged_model_pb2, run_pb2
 from rekam_runtime.errors import Invalid
 
@@ -54,30 +53,42 @@ async def list_model_artifacts(backend: Backend, asked: ListModelArtifacts) -> L
     return await _listing(backend, uri, asked.artifact_directory_path, asked.page_token)
 
 
-@endpoints.raw("/get-artifact", ["GET"])
+class FileOfRun(Struct):
+    run_id: Text
+    path: Text
+
+
+@endpoints.raw("/get-artifact", ["GET"], request=FileOfRun)
 async def get_artifact(backend: Backend, request: Request) -> Response:
-    uri = await _uri_of_run(backend, _run_id(request))
-    path = below(root_of(uri), _given(request, "path"))
+    asked = read_query(FileOfRun, request.query_params, {})
+    path = below(root_of(await _uri_of_run(backend, asked.run_id)), asked.path)
     return await file_response(backend.artifacts.transfer, request, path)
 
 
-@endpoints.raw("mlflow/logged-models/{model_id}/artifacts/files", ["GET"], ajax_only=True)
+class FileOfModel(Struct):
+    model_id: Text
+    artifact_file_path: Text
+
+
+@endpoints.raw(
+    "mlflow/logged-models/{model_id}/artifacts/files", ["GET"], ajax_only=True, request=FileOfModel
+)
 async def get_model_artifact(backend: Backend, request: Request) -> Response:
-    uri = await _uri_of_model(backend, request.path_params["model_id"])
-    path = below(root_of(uri), _given(request, "artifact_file_path"))
+    asked = read_query(FileOfModel, request.query_params, request.path_params)
+    path = below(root_of(await _uri_of_model(backend, asked.model_id)), asked.artifact_file_path)
     return await file_response(backend.artifacts.transfer, request, path)
 
 
-@endpoints.raw("mlflow/upload-artifact", ["POST"], ajax_only=True)
+@endpoints.raw("mlflow/upload-artifact", ["POST"], ajax_only=True, request=FileOfRun, response=Empty)
 async def upload_artifact(backend: Backend, request: Request) -> Response:
     """A small file, as MLflow's own pages send it."""
-    run_id, name = _run_id(request), _given(request, "path")
+    asked = read_query(FileOfRun, request.query_params, {})
     length = request.headers.get("content-length")
     if length is None or int(length) == 0:
         raise Invalid("Request must specify data.")
     if int(length) > MOST_UPLOADED:
         raise Invalid("Artifact size is too large. Max size is 10MB.")
-    path = below(root_of(await _uri_of_run(backend, run_id)), name)
+    path = below(root_of(await _uri_of_run(backend, asked.run_id)), asked.path)
     await proxied.receive(backend.artifacts, request, path)
     return Response(b"{}", media_type="application/json")
 
@@ -140,14 +151,3 @@ async def _uri_of_model(backend: Backend, model_id: str) -> str:
         logged_model_pb2.GetLoggedModelRequest(model_id=model_id)
     )
     return model.artifact_uri
-
-
-def _run_id(request: Request) -> str:
-    return request.query_params.get("run_id") or _given(request, "run_uuid", "run_id")
-
-
-def _given(request: Request, name: str, shown: str = "") -> str:
-    value = request.query_params.get(name)
-    if not value:
-        raise missing_value(shown or name)
-    return value

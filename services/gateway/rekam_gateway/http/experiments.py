@@ -7,7 +7,7 @@ from msgspec import Struct
 from rekam_gateway.http.backend import Backend
 from rekam_gateway.http.endpoints import Endpoints
 from rekam_gateway.http.errors import check_max_results
-from rekam_gateway.http.objects import KeyValue, Lifecycle, ViewType, experiment_tags, pairs, stage, view_of
+from rekam_gateway.http.objects import KeyValue, Lifecycle, ViewType, pairs, stage, tags_of, view_of
 from rekam_gateway.http.wire import Int64, Text
 from rekam_proto.tracking.v1 import experiment_pb2, read_pb2
 from rekam_runtime.errors import FailedPrecondition
@@ -82,7 +82,7 @@ class ExperimentTagKey(Struct):
 async def create(backend: Backend, asked: CreateExperiment) -> CreatedExperiment:
     created = await backend.experiments.CreateExperiment(
         experiment_pb2.CreateExperimentRequest(
-            name=asked.name, artifact_location=asked.artifact_location, tags=experiment_tags(asked.tags)
+            name=asked.name, artifact_location=asked.artifact_location, tags=tags_of(asked.tags)
         )
     )
     return CreatedExperiment(created.experiment_id)

@@ -9,9 +9,9 @@ from msgspec import Meta, Struct
 
 from rekam_gateway.http.backend import Backend
 from rekam_gateway.http.endpoints import Endpoints
-from rekam_gateway.http.objects import KeyValue, known_form, pairs
+from rekam_gateway.http.objects import KeyValue, known_form, pairs, tags_of
 from rekam_gateway.http.wire import Int64, Text
-from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
+from rekam_proto.tracking.v1 import dataset_pb2, run_pb2
 from rekam_runtime.errors import Invalid
 
 endpoints = Endpoints()
@@ -130,7 +130,7 @@ def _dataset_input(given: DatasetInput) -> dataset_pb2.DatasetInput:
             schema=dataset.schema,
             profile=dataset.profile,
         ),
-        tags=[read_pb2.Tag(key=each.key, value=each.value) for each in given.tags],
+        tags=tags_of(given.tags),
     )
 
 

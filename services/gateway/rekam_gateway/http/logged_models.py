@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
 
 from msgspec import Struct
 
 from rekam_gateway.http.backend import Backend
 from rekam_gateway.http.endpoints import Endpoints
-from rekam_gateway.http.objects import KeyValue, pairs
+from rekam_gateway.http.objects import KeyValue, pairs, params_of, tags_of
 from rekam_gateway.http.wire import Int32, Int64, Number, SomeTexts, Text, number
-from rekam_proto.tracking.v1 import logged_model_pb2, read_pb2
+from rekam_proto.tracking.v1 import logged_model_pb2
 from rekam_runtime.errors import Invalid
 
 endpoints = Endpoints()
@@ -151,8 +150,8 @@ async def create(backend: Backend, asked: CreateModel) -> ModelAnswer:
             name=asked.name,
             model_type=asked.model_type,
             source_run_id=asked.source_run_id,
-            tags=_tags(asked.tags),
-            params=_params(asked.params),
+            tags=tags_of(asked.tags),
+            params=params_of(asked.params),
         )
     )
     return ModelAnswer(_model(created))
@@ -179,7 +178,7 @@ async def delete(backend: Backend, asked: ModelId) -> None:
 
 @endpoints.patch("mlflow/logged-models/{model_id}/tags")
 async def set_tags(backend: Backend, asked: ModelTags) -> None:
-    request = logged_model_pb2.SetLoggedModelTagsRequest(model_id=asked.model_id, tags=_tags(asked.tags))
+    request = logged_model_pb2.SetLoggedModelTagsRequest(model_id=asked.model_id, tags=tags_of(asked.tags))
     await backend.logged_models.SetLoggedModelTags(request)
 
 
@@ -193,7 +192,7 @@ async def delete_tag(backend: Backend, asked: ModelTagKey) -> None:
 @endpoints.post("mlflow/logged-models/{model_id}/params")
 async def log_params(backend: Backend, asked: ModelParams) -> None:
     request = logged_model_pb2.LogLoggedModelParamsRequest(
-        model_id=asked.model_id, params=_params(asked.params)
+        model_id=asked.model_id, params=params_of(asked.params)
     )
     await backend.logged_models.LogLoggedModelParams(request)
 
@@ -218,14 +217,6 @@ async def search(backend: Backend, asked: SearchModels) -> FoundModels:
 async def _answer(backend: Backend, model_id: str, allow_deleted: bool = False) -> ModelAnswer:
     request = logged_model_pb2.GetLoggedModelRequest(model_id=model_id, allow_deleted=allow_deleted)
     return ModelAnswer(_model(await backend.logged_models.GetLoggedModel(request)))
-
-
-def _tags(values: Iterable[KeyValue]) -> list[read_pb2.Tag]:
-    return [read_pb2.Tag(key=each.key, value=each.value) for each in values]
-
-
-def _params(values: Iterable[KeyValue]) -> list[read_pb2.Param]:
-    return [read_pb2.Param(key=each.key, value=each.value) for each in values]
 
 
 def _dataset(on: OnDataset | Order) -> logged_model_pb2.DatasetReference:

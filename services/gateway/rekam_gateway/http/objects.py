@@ -62,8 +62,12 @@ def run_tags(values: Iterable[_Pair]) -> list[read_pb2.Tag]:
     ]
 
 
-def experiment_tags(values: Iterable[_Pair]) -> list[read_pb2.Tag]:
+def tags_of(values: Iterable[_Pair]) -> list[read_pb2.Tag]:
     return [read_pb2.Tag(key=value.key, value=value.value) for value in values]
+
+
+def params_of(values: Iterable[_Pair]) -> list[read_pb2.Param]:
+    return [read_pb2.Param(key=value.key, value=value.value) for value in values]
 
 
 def run_params(values: Iterable[_Pair]) -> list[read_pb2.Param]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 
 from msgspec import Struct
@@ -25,6 +26,8 @@ from rekam_gateway.http.wire import Int32, Int64, Number, Text, number
 from rekam_proto.tracking.v1 import run_pb2
 
 MOST_RESULTS = 50_000
+# A page may have tens of thousands: between these, others have their turn.
+_RUNS_AT_A_TIME = 100
 
 endpoints = Endpoints()
 
@@ -194,7 +197,11 @@ async def search(backend: Backend, asked: SearchRuns) -> FoundRuns:
             page_token=asked.page_token,
         )
     )
-    return FoundRuns([run_of(run) for run in found.runs], found.next_page_token)
+    runs: list[Run] = []
+    for start in range(0, len(found.runs), _RUNS_AT_A_TIME):
+        runs += map(run_of, found.runs[start : start + _RUNS_AT_A_TIME])
+        await asyncio.sleep(0)
+    return FoundRuns(runs, found.next_page_token)
 
 
 @endpoints.post("mlflow/runs/log-parameter", renamed={"params[0].": ""})
