@@ -144,11 +144,11 @@ class ArtifactServicer(artifact_pb2_grpc.ArtifactServiceServicer):
             rules.path(path, f"paths[{index}]")
         cause = cause_of(request, context)
         async with self._reads.connection(_STRONG, context) as connection:
-            files = [
-                await files_query.get_file(connection, path, f"paths[{index}]")
-                for index, path in enumerate(request.paths)
-            ]
-        await record_use(self._journal, request.run_id, files, cause, context)
+            files = await files_query.get_files(connection, request.paths)
+            for index, path in enumerate(request.paths):
+                if path not in files:  # it says why
+                    await files_query.get_file(connection, path, f"paths[{index}]")
+        await record_use(self._journal, request.run_id, list(files.values()), cause, context)
         return artifact_pb2.RecordUseResponse()
 
     async def GetLineage(
