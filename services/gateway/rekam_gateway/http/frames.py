@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
-from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -26,23 +26,19 @@ class Measured(Protocol):
 
 def blocks_of(metrics: Iterable[Measured]) -> list[Block]:
     """Keys whose values came at the same steps and times share a block, in the order they came."""
-    columns: dict[str, tuple[list[int], list[int], list[float]]] = {}
+    by_key: defaultdict[str, list[Measured]] = defaultdict(list)
     for metric in metrics:
-        column = columns.get(metric.key)
-        if column is None:
-            column = columns[metric.key] = ([], [], [])
-        column[0].append(metric.step)
-        column[1].append(metric.timestamp)
-        column[2].append(metric.value)
-    alike: dict[tuple[tuple[int, ...], tuple[int, ...]], list[str]] = {}
-    for key, (steps, times, _) in columns.items():
-        alike.setdefault((tuple(steps), tuple(times)), []).append(key)
+        by_key[metric.key].append(metric)
+    alike: defaultdict[tuple[tuple[int, ...], tuple[int, ...]], list[str]] = defaultdict(list)
+    for key, values in by_key.items():
+        steps, times = tuple([value.step for value in values]), tuple([value.timestamp for value in values])
+        alike[steps, times].append(key)
     return [
         Block(
             keys=tuple(keys),
             steps=np.array(steps, "<i8").tobytes(),
             times_us=(np.array(times, "<i8") * 1_000).tobytes(),
-            values=np.array(list(chain.from_iterable(columns[key][2] for key in keys)), "<f8").tobytes(),
+            values=np.array([value.value for key in keys for value in by_key[key]], "<f8").tobytes(),
         )
         for (steps, times), keys in alike.items()
     ]

@@ -8,7 +8,7 @@ gateway.
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -62,7 +62,8 @@ class Runs:
             await self.require_active(run_id)
 
     def moment(self) -> Moment:
-        return Moment(asyncio.get_running_loop().time(), self._recalls)
+        # Not the loop's time: that one stands still while the loop is held up.
+        return Moment(time.monotonic(), self._recalls)
 
     def note_active(self, run_id: str, experiment_id: str, asked: Moment) -> None:
         """Remember what tracking answered, unless something was recalled while it was asked."""
