@@ -17,6 +17,7 @@ from bench.recovery import measure_cluster_recovery, measure_recovery
 from bench.report import Figures
 from bench.rest import measure_rest
 from bench.sdk import measure_sdk
+from bench.sdk_files import measure_sdk_files
 from bench.search import measure_search
 from bench.stack import Stack, end_in_order, running_stack
 
@@ -48,6 +49,7 @@ STEPS: dict[str, Callable[[Stack, Figures], None]] = {
     "neptune_profile": measure_neptune_profile,
     "memory": measure_memory,
     "sdk": measure_sdk,
+    "sdk_files": measure_sdk_files,
     "reads": measure_reads,
     "search": search,
     "rest": measure_rest,
