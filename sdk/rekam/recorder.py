@@ -15,9 +15,11 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Iterable
 
 from rekam import settings
 from rekam.delivery.channel import load_grpc
+from rekam.delivery.files import deliver_files
 from rekam.delivery.heart import Heart
 from rekam.delivery.recovery import Recovery
 from rekam.delivery.refusals import Refusals
@@ -26,7 +28,9 @@ from rekam.errors import DeliveryTimeout, SpoolError
 from rekam.recording.buffer import Buffer
 from rekam.recording.writer import RunWriter
 from rekam.settings import Settings
+from rekam.spool.kept import Kept
 from rekam.spool.spool import Spool
+from rekam.transfer.local import LocalFile
 
 log = logging.getLogger("rekam")
 
@@ -50,6 +54,9 @@ class Recorder:
         self._heart: Heart | None = None
         self._recovery: Recovery | None = None
         self._handles = 0
+        # Whether files wait in the spool.
+        self._keeps = False
+        self._files_lock = threading.Lock()
 
     def open_run(self, run_id: str, rank: int | None, *, waits: bool = False) -> RunWriter:
         """A new writer of a run. Nothing is sent before it logs.
@@ -67,8 +74,10 @@ class Recorder:
         if self._heart is not None:
             self._heart.wake()
 
-    def settle(self, timeout: float, *, give_up_offline: bool = False) -> bool:
+    def settle(self, timeout: float, *, give_up_offline: bool = False, files: bool = True) -> bool:
         """Wait until everything logged so far is acknowledged or refused; False when it was not in time.
+
+        files: also deliver those that wait; a query that is not about files needs none.
 
         Offline: until it is on disk. give_up_offline: return as soon as an attempt to connect fails,
         or a run is missing that records wait for.
@@ -85,14 +94,42 @@ class Recorder:
             return True
         position = spool.last
         if not give_up_offline:
-            return spool.wait_acknowledged(position, deadline)
+            settled = spool.wait_acknowledged(position, deadline)
+            return settled and (not files or self._deliver_files(spool, deadline))
         sender.try_now()
         with spool.changed:
             spool.changed.wait_for(
                 lambda: spool.acknowledged >= position or sender.reachable is False or bool(sender.missing),
                 max(0.0, deadline - time.monotonic()),
             )
-        return spool.acknowledged >= position
+        return spool.acknowledged >= position and (not files or self._deliver_files(spool, deadline))
+
+    def keep(self, run_id: str, files: Iterable[LocalFile]) -> None:
+        """Keep copies of files, to be delivered later, within the spool's bound. SpoolError beyond that."""
+        with self._lock:
+            if self._parts is None:
+                self._start()
+            assert self._parts is not None
+            spool = self._parts[0]
+        with self._files_lock:
+            kept = Kept(spool.directory)
+            kept.add(run_id, files, self._options.spool_bytes - spool.bytes - kept.bytes)
+            self._keeps = True
+
+    @property
+    def away(self) -> bool:
+        """Whether the last attempt to reach the server failed."""
+        sender = self._parts[2] if self._parts else None
+        return sender is not None and sender.reachable is False
+
+    def _deliver_files(self, spool: Spool, deadline: float) -> bool:
+        """Deliver files that wait; whether none is left."""
+        if not self._keeps:
+            return True
+        with self._files_lock:
+            timeout = max(0.0, deadline - time.monotonic())
+            self._keeps = bool(deliver_files(spool.directory, self.target, self._options, timeout).left)
+            return not self._keeps
 
     def flush(self, timeout: float) -> None:
         """`settle`, or raise: DeliveryTimeout, RefusedRecords, SpoolError."""
@@ -229,6 +266,8 @@ class Recorder:
         self._parts = None
         self._recovery = None
         self._heart = None
+        self._keeps = False
+        self._files_lock = threading.Lock()
         self._lock = threading.RLock()
         self._refusals = Refusals()
         for writer in list(self._writers):

@@ -63,9 +63,9 @@ class ActiveRun(RunFiles):
         return self._info.run_id
 
     @property
-    def target(self) -> str:
-        """host:port of the server that it goes to."""
-        return self._recorder.target
+    def recorder(self) -> Recorder:
+        """What brings its records to the server."""
+        return self._recorder
 
     @property
     def writer(self) -> str:

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
 from rekam.client import Client
 from rekam.entities import FileInfo
+from rekam.errors import Unavailable
+from rekam.recorder import Recorder
+from rekam.transfer.local import LocalFile
+
+log = logging.getLogger("rekam")
+
+
+class _RunClient(Client):
+    """A Client of one run, whose files wait in the spool while there is no server."""
+
+    def __init__(self, run: RunFiles) -> None:
+        super().__init__(f"grpc://{run.target}", retry_timeout=0.0 if run.recorder.away else None)
+        self._run = run
+
+    def _send(self, run_id: str, files: Iterable[LocalFile]) -> None:
+        files = list(files)
+        recorder = self._run.recorder
+        if not recorder.offline:
+            try:
+                super()._send(run_id, files)
+                return
+            except Unavailable as error:
+                log.warning("%d files of run %s wait for a server: %s", len(files), run_id, error)
+        recorder.keep(run_id, files)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, Any]) -> None:
+        self._run.set_tags(tags)
 
 
 class RunFiles(ABC):
@@ -21,15 +49,27 @@ class RunFiles(ABC):
 
     @property
     @abstractmethod
+    def recorder(self) -> Recorder:
+        """What brings its records to the server."""
+
+    @abstractmethod
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags."""
+
+    @property
     def target(self) -> str:
         """host:port of its server."""
+        return self.recorder.target
 
     @property
     def _client(self) -> Client:
-        return Client(f"grpc://{self.target}")
+        return _RunClient(self)
 
     def log_artifact(self, local_path: str | PathLike[str], artifact_path: str | None = None) -> None:
-        """Put a file or a directory into a folder of the artifacts; returns when it is durable."""
+        """Put a file or a directory into a folder of the artifacts; returns when it is durable.
+
+        Offline, and while the server is away, a copy waits in the spool and is delivered later.
+        """
         self._client.log_artifact(self.run_id, local_path, artifact_path)
 
     def log_artifacts(self, local_dir: str | PathLike[str], artifact_path: str | None = None) -> None:

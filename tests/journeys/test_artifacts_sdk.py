@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
-from rekam import Client
+from rekam import Client, settings
 from rekam.errors import FailedPrecondition, Invalid, NotFound, Unsupported
 from rekam.testing import LocalStack
+from rekam.transfer import local
 from rekam.transfer.download import part_of
+from rekam.transfer.progress import Progress
+from rekam.transfer.upload import Uploader
 from rekam_proto.artifacts.v1 import artifact_pb2
 from tests.support.faults import Faults
 from tests.support.programs import Program
@@ -273,6 +276,22 @@ def test_a_run_that_downloads_a_file_has_used_it(client: Client, run_id: str, tm
     assert {(edge.kind, edge.owner) for edge in where} == {("PRODUCED", run_id), ("USED", user)}
 
 
+def test_what_a_run_logged_as_a_model_is_among_its_files(client: Client, run_id: str, tmp_path: Path) -> None:
+    model = client.create_logged_model("0", "forest", source_run_id=run_id)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "MLmodel").write_text("flavors: {}")
+    folder = model.artifact_location.partition(":/")[2]
+    with Progress("") as progress:
+        uploader = Uploader(client._server, folder, settings.current(), 60, progress)
+        uploader.send(local.find_all(tmp_path / "model"))
+    for uri in (f"runs:/{run_id}/forest", f"models:/{model.model_id}"):
+        assert [each.path.rpartition("/")[2] for each in client.list_uri(uri)] == ["MLmodel"]
+    place = client.download_uri(f"runs:/{run_id}/forest/MLmodel", tmp_path / "back")
+    assert Path(place).read_text() == "flavors: {}"
+    assert client.list_artifacts(run_id) == client.list_artifacts(run_id, "other") == []
+    assert [edge.kind for edge in client.get_lineage(model_id=model.model_id)] == ["CONTAINED"]
+
+
 # ---- interruptions ----
 
 
@@ -368,6 +387,117 @@ def test_transfers_outlive_their_gateway(mortal_stack: LocalStack, tmp_path: Pat
         working.finish(timeout=120)
         if verb == "down":
             assert tree(to) == tree(logged)
+
+
+# ---- without a server ----
+
+
+def sync(spool: Path, *arguments: str) -> list[dict[str, Any]]:
+    done = rekam("sync", "--dir", spool, "--json", *arguments)
+    assert done.returncode == 0, done.stdout
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def test_files_of_an_offline_run_are_delivered_later(client: Client, tmp_path: Path) -> None:
+    spool, file = tmp_path / "spool", fill(tmp_path / "x.bin", 2 * MIB)
+    data = file.read_bytes()
+    out, _ = program(
+        client.tracking_uri,
+        spool,
+        f"""
+        import numpy
+        with rekam.start_run() as run:
+            rekam.log_artifact({str(file)!r}, "a")
+            rekam.log_text("first", "note.txt")
+            rekam.log_text("second", "note.txt")
+            rekam.log_image(numpy.zeros((2, 2)), key="k")
+            rekam.flush()
+        print(run.run_id)
+        """,
+        REKAM_OFFLINE="1",
+    ).finish()
+    run_id = out.strip()
+    # What is logged is what the file was then.
+    file.write_bytes(b"other")
+    (listed,) = sync(spool, "--list")
+    assert (listed["files"], listed["runs"]) == (5, [run_id])
+    (delivered,) = sync(spool)
+    assert (delivered["files_delivered"], delivered["files_left"]) == (5, 0)
+    assert [each for each in spool.iterdir() if each.name[0] != "."] == []
+    place = Path(client.download_artifacts(run_id, "", tmp_path / "back"))
+    assert (place / "a" / "x.bin").read_bytes() == data
+    assert (place / "note.txt").read_text() == "second"
+    assert len(list((place / "images").iterdir())) == 2
+    assert client.get_run(run_id).data.tags["mlflow.loggedImages"] == "True"
+
+
+def test_files_that_wait_are_bounded(client: Client, tmp_path: Path) -> None:
+    file = fill(tmp_path / "x.bin", 3 * MIB)
+    out, _ = program(
+        client.tracking_uri,
+        tmp_path / "spool",
+        f"""
+        with rekam.start_run():
+            rekam.log_artifact({str(file)!r}, "a")
+            try:
+                rekam.log_artifact({str(file)!r}, "b")
+            except rekam.errors.SpoolError as error:
+                print(error)
+        """,
+        REKAM_OFFLINE="1",
+        REKAM_SPOOL_BYTES=str(4 * MIB),
+    ).finish()
+    assert "x.bin has 3145728 bytes" in out
+    assert "REKAM_SPOOL_BYTES" in out
+    (delivered,) = sync(tmp_path / "spool")
+    assert delivered["files_delivered"] == 1
+
+
+def test_what_the_server_refuses_later_stays_for_people(client: Client, run_id: str, tmp_path: Path) -> None:
+    client.log_text(run_id, "in the way", "a")
+    program(
+        client.tracking_uri,
+        tmp_path / "spool",
+        f"""
+        with rekam.start_run(run_id={run_id!r}):
+            rekam.log_text("below", "a/b.txt")
+            rekam.log_text("beside", "c.txt")
+        """,
+        REKAM_OFFLINE="1",
+    ).finish()
+    done = rekam("sync", "--dir", tmp_path / "spool", "--json")
+    (result,) = json.loads(done.stdout)
+    assert (done.returncode, result["files_delivered"], len(result["refusals"])) == (1, 1, 1)
+    assert "a/b.txt" in result["refusals"][0]
+    assert [each.path for each in client.list_artifacts(run_id)] == ["a", "c.txt"]
+    (listed,) = sync(tmp_path / "spool", "--list")
+    assert (listed["files"], listed["damaged"]) == (0, 1)
+
+
+def test_files_wait_while_the_server_is_away(mortal_stack: LocalStack, tmp_path: Path) -> None:
+    faults, client = Faults(mortal_stack), Client(mortal_stack.tracking_uri)
+    with faults.gone("gateway"):
+        working = program(
+            mortal_stack.tracking_uri,
+            tmp_path / "spool",
+            """
+            with rekam.start_run() as run:
+                rekam.log_text("kept", "note.txt")
+                print(run.run_id, flush=True)
+                sys.stdin.readline()
+                rekam.flush()
+                print(rekam.artifacts.load_text(f"runs:/{run.run_id}/note.txt"), flush=True)
+            """,
+            REKAM_CONNECT_TIMEOUT="0.5",
+        )
+        run_id = working.line()
+    faults.all_ready()
+    working.go_on()
+    assert working.line() == "kept"
+    working.finish()
+    assert [each.path for each in client.list_artifacts(run_id)] == ["note.txt"]
+    assert [each for each in (tmp_path / "spool").iterdir() if each.name[0] != "."] == []
 
 
 # ---- the command line ----

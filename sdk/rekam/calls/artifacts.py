@@ -16,17 +16,14 @@ from rekam.entities import FileInfo, LineageEdge
 from rekam.errors import FailedPrecondition, Invalid, NotFound, RekamError, Unsupported
 from rekam.server import user_name
 from rekam.transfer import local, paths
+from rekam.transfer.folders import folder_of
 from rekam.transfer.local import LocalFile
 from rekam.transfer.progress import Progress
 from rekam_proto.artifacts.v1 import artifact_pb2
-from rekam_proto.tracking.v1 import run_pb2
 
 log = logging.getLogger("rekam")
 
 _PAGE = 1_000
-# Folders of runs that are remembered; they never change.
-_MOST_FOLDERS = 1_000
-_folders: dict[tuple[str, str], str] = {}
 
 
 class Artifacts(Runs, LoggedModels):
@@ -118,7 +115,7 @@ class Artifacts(Runs, LoggedModels):
         for name, value in chosen.items():
             setattr(request, name, value)
         while True:
-            answer = self._query(self._server.artifacts.GetLineage, request)
+            answer = self._query(self._server.artifacts.GetLineage, request, files=True)
             yield from map(conversion.edge_from, answer.edges)
             request.page_token = answer.next_page_token
             if not request.page_token:
@@ -138,15 +135,9 @@ class Artifacts(Runs, LoggedModels):
 
     def _folder_of(self, run_id: str) -> str:
         """The folder of a run's artifacts, in the store."""
-        key = (self._target, run_id)
-        if key not in _folders:
-            # This process may have created it itself.
-            self._settle()
-            state = self._call(self._server.runs.GetRunState, run_pb2.GetRunStateRequest(run_id=run_id))
-            if len(_folders) >= _MOST_FOLDERS:
-                _folders.clear()
-            _folders[key] = paths.of_store(state.artifact_uri, f"artifact_uri of run {run_id}")
-        return _folders[key]
+        # This process may have created it itself.
+        self._settle()
+        return folder_of(self._server, run_id, self._retry_timeout)
 
     def _resolved(self, named: paths.Owned | str) -> str:
         """Path in the store."""
@@ -185,7 +176,7 @@ class Artifacts(Runs, LoggedModels):
             path=path, recursive=recursive, page_size=_PAGE, consistency=self._consistency
         )
         while True:
-            answer = self._query(self._server.artifacts.ListFiles, request)
+            answer = self._query(self._server.artifacts.ListFiles, request, files=True)
             yield from answer.entries
             request.page_token = answer.next_page_token
             if not request.page_token:
@@ -205,7 +196,7 @@ class Artifacts(Runs, LoggedModels):
         """The file; None when it is a folder, or nothing."""
         try:
             request = artifact_pb2.GetFileRequest(path=path, consistency=self._consistency)
-            found: artifact_pb2.File = self._query(self._server.artifacts.GetFile, request)
+            found: artifact_pb2.File = self._query(self._server.artifacts.GetFile, request, files=True)
             return found
         except (NotFound, FailedPrecondition):
             return None

@@ -55,14 +55,14 @@ class Session:
     def _call(self, method: Any, request: Any) -> Any:
         return self._server.call(method, request, self._retry_timeout)
 
-    def _query(self, method: Any, request: Any) -> Any:
+    def _query(self, method: Any, request: Any, *, files: bool = False) -> Any:
         if self._strong:
-            self._settle()
+            self._settle(files=files)
         return self._call(method, request)
 
-    def _settle(self) -> None:
+    def _settle(self, *, files: bool = False) -> None:
         """What this process logged before comes first: an answer without it would be wrong."""
-        if not self._recorder.settle(self._retry_timeout):
+        if not self._recorder.settle(self._retry_timeout, files=files):
             raise DeliveryTimeout(
                 f"{self._target} has not acknowledged what this process logged, within "
                 f"{self._retry_timeout:g} s: an answer would lack it (consistency='eventual' does not wait)"

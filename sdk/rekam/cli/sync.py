@@ -90,7 +90,7 @@ def _print_list(found: Sequence[Found], as_json: bool) -> None:
         return
     now = time.time()
     print_table(
-        ("directory", "target", "host", "in use", "runs", "size", "age", "damaged", "fault"),
+        ("directory", "target", "host", "in use", "runs", "files", "size", "age", "damaged", "fault"),
         [
             (
                 each.directory,
@@ -98,6 +98,7 @@ def _print_list(found: Sequence[Found], as_json: bool) -> None:
                 each.about.host if each.about else "",
                 f"by {each.about.pid}" if each.in_use and each.about else "no",
                 len(each.runs),
+                each.files,
                 _size(each.bytes),
                 _age(now - each.about.created_ms / 1000) if each.about else "",
                 each.damaged,
@@ -120,6 +121,7 @@ def _fields(each: Found) -> dict[str, Any]:
         "in_use": each.in_use,
         "bytes": each.bytes,
         "runs": list(each.runs),
+        "files": each.files,
         "damaged": each.damaged,
         "fault": each.fault,
     }
@@ -198,10 +200,17 @@ def _deliver_one(
         )
     except SpoolError as error:
         return f"left: {error}", None, REFUSED
-    faults = handover.refused or handover.damaged
+    files = handover.files
+    faults = handover.refused or handover.damaged or files.refused
+    said = f"delivered {_size(handover.delivered)}"
+    if files.delivered:
+        said += f" and {files.delivered} files"
+    if not handover.left and not files.left:
+        return f"{said} to {target}", handover, REFUSED if faults else 0
     if not handover.left:
-        said = f"delivered {_size(handover.delivered)} to {target}"
-        return said, handover, REFUSED if faults else 0
+        absent.add("" if files.missing else target)
+        why = f"{files.missing}, yet" if files.missing else f"{target} is not there"
+        return f"{said}, left {files.left} files: {why}", handover, REFUSED if files.missing else UNAVAILABLE
     left = f"left {_size(handover.left)} of {_size(each.bytes)}"
     if handover.missing:
         return f"{left}: {handover.missing}, yet; it waits for whoever creates it", handover, REFUSED
@@ -217,6 +226,8 @@ def _print_outcome(each: Found, outcome: str, handover: Handover | None) -> None
         click.echo(f"  refused: {refusal}")
     if handover.refused > len(handover.refusals):
         click.echo(f"  refused: {handover.refused - len(handover.refusals)} more")
+    for text in handover.files.refused:
+        click.echo(f"  refused: {text}")
     for damage in handover.damages:
         click.echo(f"  damaged: {damage}")
     if handover.damaged > len(handover.damages):
@@ -232,7 +243,9 @@ def _told(handover: Handover | None) -> dict[str, Any]:
         "delivered": handover.delivered,
         "left": handover.left,
         "refused": handover.refused,
-        "refusals": [str(each) for each in handover.refusals],
+        "refusals": [*(str(each) for each in handover.refusals), *handover.files.refused],
+        "files_delivered": handover.files.delivered,
+        "files_left": handover.files.left,
         "damages": [str(each) for each in handover.damages],
     }
 

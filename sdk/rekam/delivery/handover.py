@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rekam import settings
+from rekam.delivery.files import FileDelivery, deliver_files
 from rekam.delivery.refusals import Refusals
 from rekam.delivery.sender import Sender
 from rekam.errors import Refusal
@@ -21,8 +23,9 @@ _LOOK_SECONDS = 0.1
 class Handover:
     """How the delivery of a spool went.
 
-    delivered, left: bytes. refusals, damages: the first of them; refused, damaged: how many.
+    delivered, left: bytes of records. refusals, damages: the first of them; refused, damaged: how many.
     missing: what the server says of a run that records wait for. reached: whether it answered.
+    files: those that wait behind the records.
     """
 
     delivered: int
@@ -33,6 +36,7 @@ class Handover:
     refused: int = 0
     damages: list[Damage] = field(default_factory=list)
     damaged: int = 0
+    files: FileDelivery = field(default_factory=FileDelivery)
 
 
 def hand_over(
@@ -52,8 +56,9 @@ def hand_over(
     """
     spool = Spool.adopt(directory, lock)
     if not spool.outstanding:
+        files = _hand_over_files(directory, target, connect_timeout)
         spool.close()
-        return Handover(delivered=0, left=0, reached=True)
+        return Handover(delivered=0, left=0, reached=not files.left, files=files)
     size = spool.bytes
     start = spool.end - size
     refusals = Refusals()
@@ -67,10 +72,12 @@ def hand_over(
             reached = reached or seen > start or sender.reachable is True
             if time.monotonic() - moved_at > (retry_timeout if reached else connect_timeout):
                 break
-    finally:
         sender.close()
         left = spool.left
         progress(size - left - (seen - start))
+        files = FileDelivery() if left else _hand_over_files(directory, target, retry_timeout)
+    finally:
+        sender.close()
         spool.close()
     kept, refused = refusals.take()
     return Handover(
@@ -82,4 +89,9 @@ def hand_over(
         refused=refused,
         damages=spool.damages.found(),
         damaged=spool.damages.total,
+        files=files,
     )
+
+
+def _hand_over_files(directory: Path, target: str, retry_timeout: float) -> FileDelivery:
+    return deliver_files(directory, target, settings.current(), retry_timeout)

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from rekam import settings
+from rekam.delivery.files import FileDelivery, deliver_files
 from rekam.delivery.refusals import Refusals
 from rekam.delivery.sender import Sender
 from rekam.errors import SpoolError
@@ -84,9 +86,17 @@ class Recovery:
         return waits
 
     def _deliver(self, spool: Spool) -> bool:
-        """Deliver one; False when it waits for a run."""
+        """Deliver one; False when it waits for a run, or files of it for a server."""
+        whole = self._deliver_records(spool) and not self._deliver_files(spool).left
+        spool.close()
+        return whole
+
+    def _deliver_files(self, spool: Spool) -> FileDelivery:
+        options = settings.current()
+        return deliver_files(spool.directory, self._target, options, options.retry_timeout)
+
+    def _deliver_records(self, spool: Spool) -> bool:
         if not spool.outstanding:
-            spool.close()
             return True
         log.warning("delivering %d bytes that an ended process left in %s", spool.bytes, spool.directory)
         sender = Sender(self._target, spool, Refusals(), until_empty=True)
@@ -98,5 +108,4 @@ class Recovery:
         sender.ended.wait()
         with self._state:
             self._current = None
-        spool.close()
-        return not sender.missing
+        return not sender.missing and not spool.outstanding

@@ -17,6 +17,8 @@ from rekam.spool.lock import SpoolLock
 
 SUFFIX = ".spool"
 DAMAGED_SUFFIX = ".damaged"
+# Files that wait for a server, in a folder of the spool's own.
+FILES = "files"
 _ABOUT = "about.json"
 
 
@@ -119,9 +121,9 @@ def places(directory: Path, about: About | None) -> list[Path]:
 
 
 def remove(directory: Path, spill: Path | None = None) -> None:
-    """Remove an empty spool. Damaged segments stay, with what says whose they were."""
+    """Remove an empty spool. Damaged segments stay, with what says whose they were; files that wait, too."""
     for each in (spill, directory):
-        if each is None:
+        if each is None or (each / FILES).is_dir():
             continue
         (each / SpoolLock.NAME).unlink(missing_ok=True)
         if not damaged_in(each):

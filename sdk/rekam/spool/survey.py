@@ -10,6 +10,7 @@ from rekam.errors import SpoolError
 from rekam.spool import directory as spool_directory
 from rekam.spool.cursor import Cursor
 from rekam.spool.directory import About
+from rekam.spool.kept import Kept
 from rekam.spool.lock import SpoolLock
 from rekam.spool.records import Kind
 from rekam.spool.spool import Spool
@@ -24,8 +25,9 @@ class Found:
     """A spool.
 
     about: None when about.json cannot be read. in_use: a process writes or delivers it.
-    runs: ids, as far as they can be read. damaged: places in it that cannot, and damaged segments
-    that were kept. fault: why it cannot be delivered as it is.
+    runs: ids, as far as they can be read. files: how many wait behind the records. damaged: places in it
+    that cannot, damaged segments that were kept, and files that the server refused. fault: why it cannot
+    be delivered as it is.
     """
 
     directory: Path
@@ -33,6 +35,7 @@ class Found:
     in_use: bool
     bytes: int
     runs: tuple[str, ...] = ()
+    files: int = 0
     damaged: int = 0
     fault: str = ""
 
@@ -53,10 +56,13 @@ def look(directory: Path) -> Found:
     except SpoolError as error:
         return Found(directory, about, in_use, 0, damaged=kept, fault=error.message)
     fault = "" if about is not None else "about.json cannot be read"
-    runs = tuple(_runs_in(spool))
+    kept_files = Kept(directory)
+    waiting = kept_files.waiting()
+    runs = tuple(dict.fromkeys([*_runs_in(spool), *(each.run_id for each in waiting)]))
     # The end of one that is written may be half a record.
-    damaged = kept if in_use else kept + spool.damages.total
-    return Found(directory, about, in_use, spool.bytes, runs, damaged, fault)
+    damaged = kept + kept_files.refused() + (0 if in_use else spool.damages.total)
+    size = spool.bytes + kept_files.bytes
+    return Found(directory, about, in_use, size, runs, len(waiting), damaged, fault)
 
 
 def _runs_in(spool: Spool) -> list[str]:

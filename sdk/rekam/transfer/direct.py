@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import http.client
+import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
-from rekam.errors import Unavailable
+from rekam.errors import Unavailable, Unsupported
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
 _CHUNK = 1024 * 1024
 
 
+# When S3 was not to be had, by server: so long all goes through the gateway.
+_LEFT_SECONDS = 600.0
+_left: dict[str, float] = {}
+
+
 class Unreachable(Exception):
     """S3 is not to be had from here: the way through the gateway is left."""
+
+
+def leave(server: str) -> None:
+    """S3 of this server (host:port) was not to be had."""
+    _left[server] = time.monotonic()
+
+
+def worth_a_try(server: str) -> bool:
+    """Whether S3 of this server may be to be had."""
+    return time.monotonic() - _left.get(server, -_LEFT_SECONDS) >= _LEFT_SECONDS
+
+
+@contextmanager
+def signing() -> Iterator[None]:
+    """Around a request for urls: a server that says that S3 is not for clients has none."""
+    try:
+        yield
+    except Unsupported as error:
+        raise Unreachable(error.message) from error
 
 
 def put(url: str, headers: Mapping[str, str], size: int, body: Iterator[bytes]) -> str:

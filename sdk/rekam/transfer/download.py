@@ -118,13 +118,13 @@ class Downloader:
         self._complete(file, stream)
 
     def _chunks(self, file: artifact_pb2.File, at: int) -> Iterator[bytes]:
-        if self._direct and file.size >= LARGE_BYTES:
+        if file.size >= LARGE_BYTES and self._direct and direct.worth_a_try(self._server.target):
             try:
                 yield from self._from_s3(file, at)
                 return
             except direct.Unreachable:
                 # Nothing came of it: it is said before the first byte.
-                self._direct = False
+                direct.leave(self._server.target)
         yield from self._from_gateway(file, at)
 
     def _from_gateway(self, file: artifact_pb2.File, at: int) -> Iterator[bytes]:
@@ -144,7 +144,8 @@ class Downloader:
 
     def _from_s3(self, file: artifact_pb2.File, at: int) -> Iterator[bytes]:
         request = artifact_pb2.SignDownloadRequest(path=file.path, expires_s=_SIGNED_SECONDS)
-        signed = self._call(self._server.artifacts.SignDownload, request)
+        with direct.signing():
+            signed = self._call(self._server.artifacts.SignDownload, request)
         _check(signed.file, file)
         yield from direct.get(signed.url, signed.headers, at)
 

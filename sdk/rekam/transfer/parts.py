@@ -91,7 +91,8 @@ class PartUpload:
 
     def _ask(self, upload_id: str, sign: Sequence[int]) -> artifact_pb2.Upload:
         request = artifact_pb2.GetUploadRequest(upload_id=upload_id, sign=sign, expires_s=_SIGNED_SECONDS)
-        answer: artifact_pb2.Upload = self._call(self._server.artifacts.GetUpload, request)
+        with direct.signing():
+            answer: artifact_pb2.Upload = self._call(self._server.artifacts.GetUpload, request)
         return answer
 
     def _missing(self, upload: artifact_pb2.Upload) -> list[int]:

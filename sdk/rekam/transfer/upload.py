@@ -11,7 +11,7 @@ from typing import Any
 from rekam.errors import FailedPrecondition, RekamError
 from rekam.server import Patience, Server, user_name
 from rekam.settings import Settings
-from rekam.transfer.direct import Unreachable
+from rekam.transfer import direct
 from rekam.transfer.local import LocalFile
 from rekam.transfer.parts import PartUpload
 from rekam.transfer.paths import join
@@ -39,7 +39,6 @@ class Uploader:
         self._options = options
         self._retry_timeout = retry_timeout
         self._progress = progress
-        self._direct = options.direct_transfers
         self._stop = threading.Event()
 
     def send(self, files: Iterable[LocalFile]) -> None:
@@ -90,7 +89,7 @@ class Uploader:
             self._progress.add(sum(file.size for file, _ in files))
 
     def _send_large(self, file: LocalFile, digest: str) -> None:
-        if self._direct:
+        if self._options.direct_transfers and direct.worth_a_try(self._server.target):
             upload = PartUpload(
                 self._server, self._options, self._retry_timeout, self._progress, file, digest
             )
@@ -98,8 +97,8 @@ class Uploader:
                 with naming(file):
                     upload.send()
                 return
-            except Unreachable:
-                self._direct = False
+            except direct.Unreachable:
+                direct.leave(self._server.target)
         self._send_whole((file, digest))
 
     def _send_whole(self, item: tuple[LocalFile, str]) -> None:
