@@ -11,9 +11,16 @@ from typing import Self
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rekam_runtime.errors import FailedPrecondition
 from rekam_runtime.settings import HostPort
+
+# Of a request's line and headers.
+MAX_HEAD_BYTES = 64 * 1024
+HEAD_S = 30.0
+# Longer than clients keep a connection that they do not use: theirs is the end that closes it.
+_KEEP_ALIVE_S = 75
 
 
 class HttpServer:
@@ -31,6 +38,8 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http=_BoundedHead,
+                timeout_keep_alive=_KEEP_ALIVE_S,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -78,6 +87,48 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+
+class _BoundedHead(HttpToolsProtocol):
+    """Does not wait, nor take memory, for a request's head without end; bodies are the app's to bound."""
+
+    _head_bytes = 0
+    _in_head = True
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.send_400_response(f"A request's head has at most {MAX_HEAD_BYTES} bytes.")
+
+    def on_headers_complete(self) -> None:
+        self._leave_head()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave_head()
+        super().connection_lost(exc)
+
+    def _expect_head(self) -> None:
+        self._leave_head()
+        self._head_bytes, self._in_head = 0, True
+        self._deadline = self.loop.call_later(HEAD_S, self.transport.close)
+
+    def _leave_head(self) -> None:
+        self._in_head = False
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 def _bind(listen: HostPort, reuse_port: bool) -> socket.socket:
