@@ -10,13 +10,21 @@ import grpc
 import grpc.aio
 import pytest
 
+from rekam_artifacts.collection.collector import Collector
 from rekam_artifacts.events import COLLECTIONS_SUBJECT, STREAM
+from rekam_artifacts.journal import Journal
+from rekam_artifacts.reads import Reads
 from rekam_proto.artifacts.v1 import artifact_pb2
 from rekam_proto.artifacts.v1.artifact_pb2 import GarbageCollected
 from rekam_runtime.blobs.memory import MemoryStore
+from rekam_runtime.blobs.port import Blob
+from rekam_runtime.errors import FailedPrecondition
 from rekam_runtime.eventlog.envelope import draft, wrap
 from rekam_runtime.eventlog.memory import MemoryLog
+from rekam_runtime.process import beside
+from rekam_runtime.projection import FreshReads
 from rekam_runtime.rpc.status import error_from_rpc
+from tests.contracts.test_projection import until
 from tests.support.artifacts import Artifacts, digest_of, running_artifacts, uploaded_file
 
 pytestmark = pytest.mark.asyncio
@@ -116,6 +124,41 @@ async def test_a_file_put_after_a_collection_was_decided_keeps_its_bytes(artifac
     await artifacts.log.append(draft(COLLECTIONS_SUBJECT, wrap(event, aggregate="", actor="late")))
     assert (await artifacts.collect()).removed == 0
     assert await artifacts.read("b") == b"1"
+
+
+class SulkyStore(MemoryStore):
+    """Refuses to list, for as long as it is told to."""
+
+    refusing = True
+
+    async def list(self, prefix: str, after: str = "") -> AsyncIterator[Blob]:
+        if self.refusing:
+            raise FailedPrecondition("the keys are not accepted")
+        async for blob in super().list(prefix, after):
+            yield blob
+
+
+async def test_rounds_go_on_whatever_is_wrong_with_the_store(database_url: str) -> None:
+    store = SulkyStore()
+    async with running_artifacts(MemoryLog(), database_url, store) as artifacts:
+        await artifacts.put("a", b"1")
+        await store.put("blobs/" + "0" * 32, b"a stray")
+        await artifacts.delete("a")
+        async with FreshReads(artifacts.log, artifacts.pool) as fresh:
+            reads = Reads(artifacts.pool, fresh, deadline_s=10)
+            collector = Collector(Journal(artifacts.log, reads), reads, store, grace_s=0)
+            async with beside(collector.run(0.01, 3600)):
+                await until(lambda: has_collected(artifacts))
+                store.refusing = False
+                await until(lambda: is_empty(store))
+
+
+async def has_collected(artifacts: Artifacts) -> bool:
+    return bool(await artifacts.log.read(STREAM, COLLECTIONS_SUBJECT))
+
+
+async def is_empty(store: MemoryStore) -> bool:
+    return not store.blobs
 
 
 async def test_of_a_race_of_puts_deletes_and_collections_no_listed_file_loses_its_bytes(

@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 import pytest
 
+from rekam_artifacts import tokens
 from rekam_proto.artifacts.v1 import artifact_pb2
 from rekam_proto.artifacts.v1.artifact_pb2 import File
 from rekam_runtime.blobs.memory import MemoryStore
@@ -270,5 +271,10 @@ async def test_lineage(artifacts: Artifacts) -> None:
     assert await edges(run_id="a" * 32) == everywhere[1:2]
     assert await edges(run_id="c" * 32) == [everywhere[2], (kind.EDGE_KIND_USED, "c" * 32, "x")]
     assert await edges(model_id=f"m-{'b' * 32}") == everywhere[3:]
+    request = artifact_pb2.GetLineageRequest(run_id="c" * 32)
+    for place in (("EDGE_KIND_USED", "", "", "no hex"), ("KIND", "", "", ""), ("1",), ("\0", "", "", "")):
+        request.page_token = tokens.encode(request, *place)
+        made_up = artifacts.files.GetLineage(request)
+        await refused(made_up, grpc.StatusCode.INVALID_ARGUMENT, "page_token")
     missing = artifact_pb2.RecordUseRequest(run_id="c" * 32, paths=["x", "y"])
     await refused(artifacts.files.RecordUse(missing), grpc.StatusCode.NOT_FOUND, "paths[1]")

@@ -23,7 +23,7 @@ from rekam_artifacts.requests import Cause
 from rekam_proto.artifacts.v1.artifact_pb2 import CollectResponse, GarbageCollected, ObjectsRemoved
 from rekam_proto.tracking.v1 import read_pb2
 from rekam_runtime.blobs.port import BlobStore
-from rekam_runtime.errors import Retry
+from rekam_runtime.errors import RekamError
 from rekam_runtime.postgres import Row, Statements
 
 PREFIX = "blobs/"
@@ -47,13 +47,13 @@ class Collector:
 
     async def run(self, every_s: float, sweep_every_s: float) -> None:
         """Round after round, until cancelled. sweep_every_s: pause between two listings of all objects."""
-        swept = time.monotonic()
+        swept: float | None = None
         while True:
             await asyncio.sleep(every_s)
-            sweep = time.monotonic() - swept >= sweep_every_s
+            sweep = swept is None or time.monotonic() - swept >= sweep_every_s
             try:
                 done = await self.collect(Cause(SERVICE), sweep=sweep)
-            except Retry as error:
+            except RekamError as error:  # whatever is wrong with S3, events are projected
                 _log.warning("collection.waits", reason=error.message)
                 continue
             if sweep:

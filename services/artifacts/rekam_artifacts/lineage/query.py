@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rekam_artifacts import tokens
 from rekam_proto.artifacts.v1 import artifact_pb2
+from rekam_runtime.errors import Invalid
 from rekam_runtime.postgres import Connection, Row, Statements
 
 _statements = Statements.load("rekam_artifacts.lineage", "query.sql")
@@ -32,13 +33,16 @@ async def _edges(
     after: tuple[int, str, str, bytes] = (-1, "", "", b"")
     if request.page_token:
         kind, owner, path, digest = tokens.decode(request, request.page_token, 4)
-        after = (int(kind), owner, path, bytes.fromhex(digest))
+        try:
+            after = (artifact_pb2.EdgeKind.Value(kind), owner, path, bytes.fromhex(digest))
+        except ValueError:
+            raise Invalid("not a page token that was given out", field="page_token") from None
     rows = await connection.fetch(statement, of, *after, page_size + 1)
     response = artifact_pb2.GetLineageResponse(edges=[_edge(row) for row in rows[:page_size]])
     if len(rows) > page_size:
         last = response.edges[-1]
         response.next_page_token = tokens.encode(
-            request, str(int(last.kind)), last.owner, last.path, last.digest
+            request, artifact_pb2.EdgeKind.Name(last.kind), last.owner, last.path, last.digest
         )
     return response
 
