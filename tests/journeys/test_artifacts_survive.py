@@ -93,9 +93,9 @@ def test_no_listed_file_loses_its_bytes_to_a_collector_that_is_killed(restless_s
     with ThreadPoolExecutor(4) as pool:
         writing = [pool.submit(write, writer) for writer in range(4)]
         try:
-            for name in ("artifacts-project", "artifacts-serve") * 3:
+            for name in ("artifacts-project", "artifacts-serve") * 2:
                 there = sum(done)
-                until("it goes on", partial(_more, lambda: sum(done), there + 40))
+                until("it goes on", partial(_more, lambda: sum(done), there + 20))
                 before = faults.pids()
                 faults.kill(name)
                 faults.all_ready({name: before[name]})

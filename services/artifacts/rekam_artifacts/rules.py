@@ -28,6 +28,7 @@ _UNCLEAN_PART = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")
 # The backslash, and what Unicode folds to it or draws like it.
 _BACKSLASHES = re.compile("[\\\\\u2216\u29f5\u29f9\ufe68\uff3c]")
 _DRIVE = re.compile(r"[A-Za-z]:/")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _OBJECT_KEY = re.compile(r"blobs/[0-9a-f]{32}")
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
@@ -72,8 +73,8 @@ def media_type(value: str, field: str = "media_type") -> None:
         raise Invalid(
             f"a media type has at most {MAX_MEDIA_TYPE} characters, this one has {len(value)}", field=field
         )
-    if "\0" in value:
-        raise Invalid("a media type must not contain the character U+0000", field=field)
+    if _CONTROL.search(value):
+        raise Invalid("a media type has no control characters", field=field)
 
 
 def object_key(value: str, field: str = "object_key") -> None:

@@ -240,6 +240,23 @@ async def test_a_request_has_its_bounds(artifacts: Artifacts) -> None:
         await refused(call, invalid, "files")
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("digest", "A" * 64),
+        ("digest", "a" * 63),
+        ("size", -1),
+        ("media_type", "a\r\nb"),
+        ("media_type", "a" * 256),
+    ],
+)
+async def test_other_rules_are_said_by_field(artifacts: Artifacts, field: str, value: object) -> None:
+    file = File(path="a", digest=digest_of(b""))
+    setattr(file, field, value)
+    call = artifacts.files.PutFiles(artifact_pb2.PutFilesRequest(files=[file]))
+    await refused(call, grpc.StatusCode.INVALID_ARGUMENT, f"files[0].{field}")
+
+
 async def test_lineage(artifacts: Artifacts) -> None:
     model = f"1/models/m-{'b' * 32}/artifacts"
     await artifacts.put_many(

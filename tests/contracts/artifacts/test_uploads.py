@@ -142,7 +142,9 @@ async def test_parts_that_are_not_there_are_said(artifacts: Artifacts) -> None:
     part = await send(upload.parts[0], b"1234")
     other = Part(number=2, etag=part.etag)
     complete = CompleteUploadRequest(upload_id=upload.upload_id, parts=[part, other])
-    await refused(artifacts.files.CompleteUpload(complete), grpc.StatusCode.INVALID_ARGUMENT)
+    await refused(artifacts.files.CompleteUpload(complete), grpc.StatusCode.INVALID_ARGUMENT, "parts")
+    none = CompleteUploadRequest(upload_id=upload.upload_id)
+    await refused(artifacts.files.CompleteUpload(none), grpc.StatusCode.INVALID_ARGUMENT, "parts")
     unordered = CompleteUploadRequest(upload_id=upload.upload_id, parts=[other, part])
     await refused(
         artifacts.files.CompleteUpload(unordered), grpc.StatusCode.INVALID_ARGUMENT, "parts[1].number"
@@ -181,3 +183,11 @@ async def test_names_of_any_kind_are_uploaded(artifacts: Artifacts) -> None:
     await send(upload.parts[0], b"x")
     await artifacts.files.CompleteUpload(CompleteUploadRequest(upload_id=upload.upload_id))
     assert await artifacts.listed(recursive=True) == [path]
+
+
+async def test_an_empty_file(artifacts: Artifacts) -> None:
+    upload = await artifacts.files.StartUpload(StartUploadRequest(path="empty", parts=1, sign=True))
+    part = await send(upload.parts[0], b"")
+    complete = CompleteUploadRequest(upload_id=upload.upload_id, parts=[part])
+    assert (await artifacts.files.CompleteUpload(complete)).digest == digest_of(b"")
+    assert await artifacts.read("empty") == b""

@@ -18,7 +18,7 @@ from rekam_proto.artifacts.v1 import artifact_pb2
 from rekam_proto.artifacts.v1.artifact_pb2 import File, SignedPart, Upload, UploadAborted, UploadStarted
 from rekam_proto.tracking.v1 import read_pb2
 from rekam_runtime.blobs.port import Blob, BlobStore, Part, SignedRequest
-from rekam_runtime.errors import FailedPrecondition, NotFound
+from rekam_runtime.errors import FailedPrecondition, Invalid, NotFound
 from rekam_runtime.postgres import Row, Statements
 
 _STRONG = read_pb2.CONSISTENCY_STRONG
@@ -139,12 +139,16 @@ class Uploads:
         key, multipart_id = row["object_key"], row["multipart_id"]
         missing: NotFound | None = None
         if multipart_id:
+            if not parts:
+                raise Invalid("an upload in parts is completed with its parts", field="parts")
             try:
                 await self._store.complete_upload(
                     key, multipart_id, [Part(part.number, part.etag) for part in parts]
                 )
             except NotFound as error:
                 missing = error
+            except Invalid as error:
+                raise Invalid(error.message, field="parts") from error
         try:
             return await self._store.stat(key)
         except NotFound as error:
