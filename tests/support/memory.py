@@ -11,11 +11,11 @@ import psutil
 from tests.support.faults import Faults
 
 EVERY_S = 0.5
-# MB. What they take when they idle, and what their buffers may hold: 64 MiB of points on their way
-# in a gateway; batches of 16 MiB, and as much fetched ahead, in a projector; for NATS and SeaweedFS what
-# their collectors are told; 128 MB of shared buffers and some connections in Postgres.
+# MB. What they take when they idle, and what their buffers may hold: 64 MiB of points and 96 MiB of files
+# on their way in a gateway; batches of 16 MiB, and as much fetched ahead, in a projector; for NATS and
+# SeaweedFS what their collectors are told; 128 MB of shared buffers and some connections in Postgres.
 BOUNDS_MB = {
-    "gateway": 250,
+    "gateway": 350,
     "tracking-serve": 200,
     "tracking-project": 300,
     "archive": 300,
@@ -25,7 +25,7 @@ BOUNDS_MB = {
     "registry-project": 200,
     "nats": 300,
     "postgres": 600,
-    "seaweed": 450,
+    "seaweed": 700,
 }
 
 

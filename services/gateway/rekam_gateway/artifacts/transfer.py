@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rekam_proto.artifacts.v1.artifact_pb2_grpc import ArtifactServiceAsyncStub
 
 # Parts of all uploads that are being filled or sent.
-UPLOAD_BYTES = 192 * 1024 * 1024
+UPLOAD_BYTES = 96 * 1024 * 1024
 # Each holds a connection to S3 for as long as its client reads; some are left for uploads.
 DOWNLOADS = 192
 DOWNLOAD_WAIT_S = 10.0
