@@ -13,8 +13,10 @@ from rekam_proto.tracking.v1 import logged_model_pb2 as m
 from rekam_runtime.errors import Invalid
 from rekam_runtime.filtering import And, Comparison, Filter, Operator, Or, parse_filter, positive_form
 from rekam_runtime.postgres import Connection
+from rekam_runtime.rpc.options import MAX_MESSAGE_BYTES
 from rekam_tracking.logged_models import query
 from rekam_tracking.logged_models.fields import LOGGED_MODELS
+from rekam_tracking.search.portions import MAX_BYTES_OF_ONE
 from tests.support.run_rows import Cell, compare, connected, sort_by_cells
 
 NUMBERS = [0.0, -0.0, 0.5, 1.0, -1.0, 3.0, math.inf, math.nan]
@@ -371,3 +373,30 @@ async def test_a_token_belongs_to_its_search(database_url: str) -> None:
         request.datasets.add(name="d")
         with pytest.raises(Invalid, match="another search"):
             await query.search_logged_models(connection, request)
+
+
+async def test_models_with_many_values_fit_into_messages(database_url: str) -> None:
+    models = [Model(number, created_ms=number) for number in range(1, 260)]
+    heavy = [model.model_id for model in models[:5]]
+    async with connected(database_url) as connection:
+        await insert(connection, models)
+        # 250,000 values of 64 bytes and a key are more than an answer has of one model.
+        await connection.execute(
+            "INSERT INTO logged_model_metrics"
+            " SELECT id, repeat('k', 36), n, 0, n, '', '', ''"
+            " FROM unnest($1::text[]) id, generate_series(1, 250000) n",
+            heavy,
+        )
+        got = await query.get_logged_model(connection, heavy[0])
+        assert got is not None
+        values = [metric.value for metric in got.metrics]
+        kept = MAX_BYTES_OF_ONE // 100
+        assert values == list(range(250_001 - kept, 250_001))
+        request = m.SearchLoggedModelsRequest(experiment_ids=["1"], page_size=1_000)
+        found: list[str] = []
+        while not found or request.page_token:
+            page = await query.search_logged_models(connection, request)
+            assert page.ByteSize() < MAX_MESSAGE_BYTES
+            found += [model.model_id for model in page.models]
+            request.page_token = page.next_page_token
+        assert found == [model.model_id for model in reversed(models)]

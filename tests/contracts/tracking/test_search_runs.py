@@ -12,7 +12,7 @@ from rekam_runtime.errors import DeadlineExceeded, Invalid
 from rekam_runtime.postgres import Connection
 from rekam_runtime.rpc.options import MAX_MESSAGE_BYTES
 from rekam_tracking.runs import query
-from rekam_tracking.runs.details import MAX_DATASETS_BYTES
+from rekam_tracking.search.portions import MAX_BYTES_OF_ONE
 from tests.support.run_rows import Point, RunRow, connected, insert
 
 RUNS = [
@@ -364,7 +364,7 @@ async def test_runs_with_heavy_datasets_fit_into_messages(database_url: str) -> 
         assert got is not None
         # What is past the bound is left out: the datasets stay.
         sizes = [len(input.dataset.profile) for input in got.inputs.datasets]
-        assert sizes == [4 << 20] * (MAX_DATASETS_BYTES >> 22) + [0, 0]
+        assert sizes == [4 << 20] * (MAX_BYTES_OF_ONE >> 22) + [0, 0]
         request = run_pb2.SearchRunsRequest(experiment_ids=["1"], order_by=["start_time"])
         found: list[int] = []
         while not found or request.page_token:

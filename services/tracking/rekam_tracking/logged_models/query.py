@@ -21,11 +21,11 @@ from rekam_tracking.search.experiments import experiment_ids
 from rekam_tracking.search.keyset import PageToken, after, decode_token, digest, page_size, row_key
 from rekam_tracking.search.merging import merge_equalities
 from rekam_tracking.search.parameters import Parameters
+from rekam_tracking.search.portions import LIGHT_BYTES, MAX_BYTES_OF_ONE, portions
 
 _DEFAULT_PAGE_SIZE = 50
 _MAX_DATASETS = 100
 # A page ends early, with a token, before its message grows past what a client takes.
-_MODELS_AT_A_TIME = 200
 _MAX_PAGE_BYTES = 32 << 20
 
 
@@ -67,11 +67,12 @@ async def search_logged_models(
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         found = await connection.fetch(text, *parameters.values)
         page = found[:size]
-        filled = 0
-        while filled < len(page) and response.ByteSize() < _MAX_PAGE_BYTES:
-            rows = page[filled : filled + _MODELS_AT_A_TIME]
-            response.models.extend(await _fetch(connection, [row["model_id"] for row in rows]))
-            filled += len(rows)
+        ids = [row["model_id"] for row in page]
+        for portion in portions(ids, await _heavy(connection, ids)):
+            if response.ByteSize() >= _MAX_PAGE_BYTES:
+                break
+            response.models.extend(await _fetch(connection, portion))
+    filled = len(response.models)
     if filled < len(found):
         # The model's id is the row's first column; its sort columns follow.
         keys = tuple(row_key(key) for key in list(found[filled - 1])[1:])
@@ -100,7 +101,13 @@ def _filter_conditions(
 
 async def _fetch(connection: Connection, ids: Sequence[str]) -> list[logged_model_pb2.LoggedModel]:
     """Those that exist, in the order asked."""
-    return [_model(row) for row in await connection.fetch(fragments.details, ids)]
+    return [_model(row) for row in await connection.fetch(fragments.details, ids, MAX_BYTES_OF_ONE)]
+
+
+async def _heavy(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """Bytes of the metrics' values of those that have many."""
+    rows = await connection.fetch(fragments.heavy, ids, LIGHT_BYTES)
+    return {row["model_id"]: row["bytes"] for row in rows}
 
 
 def _model(row: Row) -> logged_model_pb2.LoggedModel:

@@ -34,7 +34,7 @@ ORDER BY {order}
 LIMIT {limit}
 
 -- name: details
--- Models in the order asked, each with everything it has.
+-- Models in the order asked, each with everything it has; of its metrics the latest values, up to $2 bytes.
 SELECT m.*, p.param_keys, p.param_values, t.tag_keys, t.tag_values, v.metrics
 FROM unnest($1::text[]) WITH ORDINALITY AS asked (model_id, position)
 JOIN logged_models m USING (model_id)
@@ -51,6 +51,18 @@ CROSS JOIN LATERAL (
                ROW(key, value, step, time_us, dataset_name, dataset_digest, run_id)
                ORDER BY key, time_us, step, metric_rank(value), value, run_id, dataset_name, dataset_digest
            ) AS metrics
-    FROM logged_model_metrics WHERE logged_model_metrics.model_id = m.model_id
+    FROM (
+        SELECT *, sum(64 + octet_length(key) + octet_length(dataset_name)) OVER (ORDER BY time_us DESC, step DESC) AS bytes
+        FROM logged_model_metrics WHERE logged_model_metrics.model_id = m.model_id
+    ) latest
+    WHERE bytes <= $2::bigint
 ) v
 ORDER BY asked.position
+
+-- name: heavy
+-- Bytes of the metrics' values of those models that have many.
+SELECT model_id, sum(64 + octet_length(key) + octet_length(dataset_name)) AS bytes
+FROM logged_model_metrics
+WHERE model_id = ANY($1::text[])
+GROUP BY model_id
+HAVING sum(64 + octet_length(key) + octet_length(dataset_name)) > $2::bigint

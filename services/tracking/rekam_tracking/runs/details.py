@@ -6,39 +6,23 @@ from collections.abc import Sequence
 
 from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
 from rekam_runtime.postgres import Connection, Row, Statements
+from rekam_tracking.search.portions import LIGHT_BYTES, MAX_BYTES_OF_ONE
 
 _statements = Statements.load("rekam_tracking.runs", "query.sql")
-
-
-# Of the schemas and profiles of one run's datasets; what is past it is left out of an answer, which
-# has to fit into a message.
-MAX_DATASETS_BYTES = 16 << 20
-# Runs that are read at one time, and what they may weigh.
-_AT_A_TIME = 200
-_AT_A_TIME_BYTES = 16 << 20
-_LIGHT_BYTES = _AT_A_TIME_BYTES // _AT_A_TIME
 
 
 async def fetch_runs(
     connection: Connection, run_ids: Sequence[str], *, model_inputs: bool
 ) -> list[run_pb2.Run]:
     """Those of the runs that exist, in the order asked; model_inputs: with the models they read."""
-    rows = await connection.fetch(_statements.details, run_ids, model_inputs, MAX_DATASETS_BYTES)
+    rows = await connection.fetch(_statements.details, run_ids, model_inputs, MAX_BYTES_OF_ONE)
     return [_run(row) for row in rows]
 
 
-async def portions(connection: Connection, run_ids: Sequence[str]) -> list[Sequence[str]]:
-    """The runs in their order, in portions that are not too much to be read at one time."""
-    heavy = await connection.fetch(_statements.heavy, run_ids, _LIGHT_BYTES)
-    weights = {row["run_id"].hex: min(int(row["bytes"]), MAX_DATASETS_BYTES) for row in heavy}
-    found: list[Sequence[str]] = []
-    start = weight = 0
-    for number, run_id in enumerate(run_ids):
-        weight += weights.get(run_id, _LIGHT_BYTES)
-        if weight > _AT_A_TIME_BYTES and number > start:
-            found.append(run_ids[start:number])
-            start, weight = number, weights.get(run_id, _LIGHT_BYTES)
-    return [*found, run_ids[start:]] if run_ids else []
+async def heavy_runs(connection: Connection, run_ids: Sequence[str]) -> dict[str, int]:
+    """Bytes of the schemas and profiles of those that have many."""
+    rows = await connection.fetch(_statements.heavy, run_ids, LIGHT_BYTES)
+    return {row["run_id"].hex: row["bytes"] for row in rows}
 
 
 def _run(row: Row) -> run_pb2.Run:

@@ -9,13 +9,14 @@ from rekam_runtime.errors import DeadlineExceeded, Invalid
 from rekam_runtime.filtering import parse_filter, parse_order_by, positive_form
 from rekam_runtime.postgres import Connection, Row
 from rekam_tracking.runs.conditions import fragments
-from rekam_tracking.runs.details import fetch_runs, portions
+from rekam_tracking.runs.details import fetch_runs, heavy_runs
 from rekam_tracking.runs.fields import RUNS
 from rekam_tracking.runs.ordering import phases
 from rekam_tracking.runs.statement import Scope, page_statement
 from rekam_tracking.search.experiments import experiment_ids
 from rekam_tracking.search.keyset import PageToken, decode_token, digest, page_size, row_key
 from rekam_tracking.search.merging import merge_equalities
+from rekam_tracking.search.portions import portions
 
 # Runs with thousands of metrics make large pages: a page ends early, with a token, before
 # its message grows past what a client takes.
@@ -90,7 +91,8 @@ async def _search(connection: Connection, request: run_pb2.SearchRunsRequest) ->
             found += [(number, row) for row in await connection.fetch(text, *arguments)]
         page = found[:size]
         await connection.execute(fragments.found)
-        for ids in await portions(connection, [row["run_id"].hex for _, row in page]):
+        run_ids = [row["run_id"].hex for _, row in page]
+        for ids in portions(run_ids, await heavy_runs(connection, run_ids)):
             if response.ByteSize() >= _MAX_PAGE_BYTES:
                 break
             response.runs.extend(await fetch_runs(connection, ids, model_inputs=False))
