@@ -259,15 +259,16 @@ def compare(cell: Cell, operator: Operator, value: object) -> bool | None:
             return _like(_folded(cell), _folded(value))
         return (cell == value) == (operator is Operator.EQ)
     assert isinstance(value, int | float)
-    number = 0.0 if cell != cell else cell
-    order = (number > value) - (number < value)
+    if cell != cell and operator not in (Operator.EQ, Operator.NE):
+        # NaN is neither above nor below anything.
+        return None
     return {
-        Operator.EQ: order == 0,
-        Operator.NE: order != 0,
-        Operator.LT: order < 0,
-        Operator.LE: order <= 0,
-        Operator.GT: order > 0,
-        Operator.GE: order >= 0,
+        Operator.EQ: cell == value,
+        Operator.NE: cell != value,
+        Operator.LT: cell < value,
+        Operator.LE: cell <= value,
+        Operator.GT: cell > value,
+        Operator.GE: cell >= value,
     }[operator]
 
 

@@ -35,7 +35,10 @@ class Operator(Enum):
 
     @property
     def negated(self) -> Operator:
-        """The operator that holds for exactly the present values for which this one does not."""
+        """The operator that holds for exactly those values for which this one does not.
+
+        Of values that are there and, for an order, comparable: NaN is neither above nor below anything.
+        """
         return _NEGATED[self]
 
 

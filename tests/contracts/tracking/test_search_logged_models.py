@@ -300,7 +300,8 @@ FILTERS: list[tuple[str, list[int]]] = [
     # Any value meets a condition, each condition another.
     ("metrics.loss = 0.5", [1]),
     ("metrics.loss > 1 AND metrics.loss < 1", [1]),
-    ("metrics.`val loss` = 0", [2]),
+    ("metrics.`val loss` = 0", []),
+    ("metrics.`val loss` != 0", [2]),
     ("params.depth = '5' OR tags.team IS NULL", [1, 2]),
 ]
 

@@ -72,8 +72,8 @@ FILTERS: list[tuple[str, list[str]]] = [
     ("metrics.loss = 0.5", ["ada"]),
     ("metrics.loss > 1", ["ada"]),
     ("metrics.loss > 1 AND metrics.loss < 1", ["ada"]),
-    ("metrics.loss = 0", ["bob"]),
-    ("metrics.loss >= 0 AND metrics.inf > 1e300", ["bob"]),
+    ("metrics.loss = 0", []),
+    ("metrics.loss != 0 AND metrics.inf > 1e300", ["bob"]),
     ("metrics.unknown != 1", []),
     # Params and tags; text needs no quotes.
     ("params.lr = '0.01'", ["ada"]),
@@ -91,7 +91,7 @@ FILTERS: list[tuple[str, list[str]]] = [
     ("tags.note LIKE '%\"so\"%'", ["ada"]),
     ("name = 'ada' AND params.lr = 0.01 AND", ["ada"]),
     # Beyond MLflow.
-    ("name = 'ada' OR (metrics.loss = 0 AND NOT params.lr = 1)", ["ada", "bob"]),
+    ("name = 'ada' OR (metrics.inf > 0 AND NOT params.lr = 1)", ["ada", "bob"]),
     ("tags.team IS NULL", ["cyd"]),
     ("params.lr IS NOT NULL", ["ada", "bob"]),
 ]

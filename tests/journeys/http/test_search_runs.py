@@ -112,12 +112,13 @@ FILTERS: list[tuple[str, list[str]]] = [
     ("params.opt != 'sgd'", ["ada", "bob"]),
     ("tags.nothing != 'a'", []),
     ("metrics.nothing != 1", []),
-    # Metrics by their latest value; NaN compares as 0.
+    # Metrics by their latest value; NaN only differs.
     *((f"{prefix}.loss = 0.25", ["ada"]) for prefix in ("metric", "metrics", "`metrics`")),
     ("metrics.loss = 0.5", []),
-    ("metrics.loss = 0", ["bob"]),
-    ("metrics.loss > -1", ["ada", "bob"]),
-    ("metrics.loss >= -1.0", ["ada", "bob", "cyd"]),
+    ("metrics.loss = 0", []),
+    ("metrics.loss > -1", ["ada"]),
+    ("metrics.loss != 0", ["ada", "bob", "cyd"]),
+    ("metrics.loss >= -1.0", ["ada", "cyd"]),
     ("metrics.loss < .3 and metrics.loss != 0", ["ada", "cyd"]),
     ("metrics.inf > 1.7e308", ["bob"]),
     ("metrics.inf = 1e999", ["bob"]),
@@ -165,7 +166,7 @@ FILTERS: list[tuple[str, list[str]]] = [
     # Beyond MLflow.
     ("run_name = 'ada' OR run_name = 'bob'", ["ada", "bob"]),
     ("NOT run_name = 'ada'", ["bob", "cyd", "dee"]),
-    ("(run_name = 'ada' OR metrics.loss = 0) AND NOT (tags.team = 'Vision')", ["bob"]),
+    ("(run_name = 'ada' OR metrics.inf > 0) AND NOT (tags.team = 'Vision')", ["bob"]),
     ("run_name NOT LIKE '%a%'", ["bob", "cyd", "dee"]),
     ("params.a-b = 'x' OR metrics.val/acc > 0", ["ada"]),
 ]
