@@ -45,9 +45,9 @@ class Artifacts(Runs, LoggedModels):
         to = _cleaned(artifact_path)
         if Path(local_path).is_dir():
             name = paths.clean(local.name_of(local_path), "local_path")
-            self._send(run_id, local.find_all(local_path, paths.join(to, name)))
+            self._send(self._folder_of(run_id), local.find_all(local_path, paths.join(to, name)))
         else:
-            self._send(run_id, [local.find(local_path, to)])
+            self._send(self._folder_of(run_id), [local.find(local_path, to)])
 
     def log_artifacts(
         self, run_id: str, local_dir: str | PathLike[str], artifact_path: str | None = None
@@ -56,7 +56,7 @@ class Artifacts(Runs, LoggedModels):
 
         Links are followed. Folders without files are not kept.
         """
-        self._send(run_id, local.find_all(local_dir, _cleaned(artifact_path)))
+        self._send(self._folder_of(run_id), local.find_all(local_dir, _cleaned(artifact_path)))
 
     def list_artifacts(
         self, run_id: str, path: str | None = None, *, recursive: bool = False
@@ -79,10 +79,7 @@ class Artifacts(Runs, LoggedModels):
 
     def delete_artifacts(self, run_id: str, path: str | None = None) -> None:
         """Delete a file, a folder and all in it, or all of a run's artifacts. A missing one is fine."""
-        request = artifact_pb2.DeleteFilesRequest(
-            path=paths.join(self._folder_of(run_id), _cleaned(path)), recursive=True, actor=user_name()
-        )
-        self._call(self._server.artifacts.DeleteFiles, request)
+        self._delete(paths.join(self._folder_of(run_id), _cleaned(path)))
 
     def list_uri(self, artifact_uri: str, *, recursive: bool = False) -> list[FileInfo]:
         """list_artifacts, by URI. Paths begin with the last part of the URI's."""
@@ -95,6 +92,16 @@ class Artifacts(Runs, LoggedModels):
         named = _named(artifact_uri)
         path = named.path if isinstance(named, paths.Owned) else named
         return self._download(named, dst_path, path.rpartition("/")[2])
+
+    def upload_uri(self, local_path: str | PathLike[str], artifact_uri: str) -> None:
+        """Put a file, or all that is in a directory, into the folder that a URI names; see log_artifact."""
+        folder = self._resolved(_named(artifact_uri))
+        single = not Path(local_path).is_dir()
+        self._send(folder, [local.find(local_path)] if single else local.find_all(local_path))
+
+    def delete_uri(self, artifact_uri: str) -> None:
+        """delete_artifacts, by URI."""
+        self._delete(self._resolved(_named(artifact_uri)))
 
     def get_lineage(
         self,
@@ -255,10 +262,14 @@ class Artifacts(Runs, LoggedModels):
 
     # ---- writing ----
 
-    def _send(self, run_id: str, files: Iterable[LocalFile]) -> None:
+    def _delete(self, path: str) -> None:
+        request = artifact_pb2.DeleteFilesRequest(path=path, recursive=True, actor=user_name())
+        self._call(self._server.artifacts.DeleteFiles, request)
+
+    def _send(self, folder: str, files: Iterable[LocalFile]) -> None:
         from rekam.transfer.upload import Uploader
 
-        options, folder = settings.current(), self._folder_of(run_id)
+        options = settings.current()
         with Progress("uploading", shown=options.progress) as progress:
             Uploader(self._server, folder, options, self._retry_timeout, progress).send(files)
 

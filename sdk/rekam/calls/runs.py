@@ -16,6 +16,7 @@ from rekam.run_names import random_name
 from rekam.server import user_name
 from rekam_proto.tracking.v1 import read_pb2, run_pb2
 
+_ENDED = (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED)
 # Writers of runs that are not the active one.
 _MAX_WRITERS = 1_000
 
@@ -33,13 +34,17 @@ class Runs(Session):
         start_time: int | None = None,
         tags: Mapping[str, Any] | None = None,
         run_name: str | None = None,
+        user_id: str | None = None,
     ) -> Run:
-        """Create a run with status RUNNING. start_time: milliseconds since the epoch, now if None."""
+        """Create a run with status RUNNING.
+
+        start_time: milliseconds since the epoch, now if None. user_id: whoever runs this process if None.
+        """
         request = run_pb2.CreateRunRequest(
             run_id=uuid.uuid4().hex,
             experiment_id=experiment_id,
             name=run_name or (tags or {}).get("mlflow.runName") or random_name(),
-            user=user_name(),
+            user=user_name() if user_id is None else user_id,
             start_ms=time.time_ns() // 1_000_000 if start_time is None else start_time,
             tags=tags_of(tags),
             actor=user_name(),
@@ -52,25 +57,26 @@ class Runs(Session):
         request = run_pb2.GetRunRequest(run_id=run_id, consistency=self._consistency)
         return conversion.run_from(self._query(self._server.runs.GetRun, request))
 
-    def update_run(self, run_id: str, status: str | None = None, name: str | None = None) -> None:
-        """Change status or name of a run."""
+    def update_run(
+        self, run_id: str, status: str | None = None, name: str | None = None, end_time: int | None = None
+    ) -> None:
+        """Change status, name or end time (milliseconds since the epoch) of a run."""
         request = run_pb2.UpdateRunRequest(run_id=run_id, actor=user_name())
         if status is not None:
             request.status = conversion.status_of(status)
         if name is not None:
             request.name = name
+        if end_time is not None:
+            request.end_ms = end_time
         self._call(self._server.runs.UpdateRun, request)
+        if status in _ENDED:
+            self._end_writer(run_id)
 
     def set_terminated(self, run_id: str, status: str | None = None, end_time: int | None = None) -> None:
         """End a run: FINISHED and now by default. end_time: milliseconds since the epoch."""
         self._settle()
-        request = run_pb2.UpdateRunRequest(
-            run_id=run_id,
-            status=conversion.status_of(status or RunStatus.FINISHED),
-            end_ms=time.time_ns() // 1_000_000 if end_time is None else end_time,
-            actor=user_name(),
-        )
-        self._call(self._server.runs.UpdateRun, request)
+        end_time = time.time_ns() // 1_000_000 if end_time is None else end_time
+        self.update_run(run_id, status or RunStatus.FINISHED, end_time=end_time)
 
     def delete_run(self, run_id: str) -> None:
         """Delete a run softly. Deleting a deleted run changes nothing."""
@@ -170,6 +176,16 @@ class Runs(Session):
         request = run_pb2.LogOutputsRequest(run_id=run_id, models=messages, actor=user_name())
         self._call(self._server.runs.LogOutputs, request)
 
+    def record_model(self, run_id: str, model: str) -> None:
+        """Append a model's description, a JSON object, to a run's history of models.
+
+        It is how programs said before there were logged models that a run made one.
+        """
+        request = run_pb2.RecordModelRequest(
+            run_id=run_id, model=model, actor=user_name(), origin=new_origin()
+        )
+        self._call(self._server.runs.RecordModel, request)
+
     def _writer(self, run_id: str) -> RunWriter:
         recorder = self._recorder
         writer = self._writers.get((run_id, recorder.offline))
@@ -179,3 +195,10 @@ class Runs(Session):
                 self._writers.clear()
             self._writers[run_id, recorder.offline] = writer
         return writer
+
+    def _end_writer(self, run_id: str) -> None:
+        """Nobody needs to hear any more that the run lives; whoever logs into it later is another writer."""
+        recorder = self._recorder
+        writer = self._writers.pop((run_id, recorder.offline), None)
+        if writer is not None:
+            recorder.end_run(writer)
