@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MLFLOW_VENV := .venv-mlflow
 
 # `make up` takes these: make up DATA=/tmp/rekam HTTP=127.0.0.1:5001 GRPC=127.0.0.1:50052
 DATA ?= .rekam
@@ -17,7 +18,8 @@ TESTS ?= tests/unit tests/contracts tests/journeys
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-PROJECTS := pyproject.toml proto/pyproject.toml sdk/pyproject.toml
+CLIENTS := proto/pyproject.toml sdk/pyproject.toml plugins/mlflow/pyproject.toml
+PROJECTS := pyproject.toml $(CLIENTS)
 PROTOS := $(shell find proto -name '*.proto')
 
 .PHONY: help
@@ -34,7 +36,7 @@ $(VENV)/.requirements: requirements/runtime.txt requirements/dev.txt
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.requirements $(PROJECTS)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e proto -e sdk -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e proto -e sdk -e plugins/mlflow -e .
 	@touch $@
 
 proto/.built: $(VENV)/.requirements proto/build_stubs.py $(PROTOS)
@@ -50,8 +52,25 @@ proto: $(VENV)/.requirements ## Build the Python stubs of proto/ (when a .proto 
 up: setup ## Run Rekam here, in the foreground: HTTP 127.0.0.1:5000, gRPC 127.0.0.1:50051, data in ./.rekam
 	exec $(BIN)/rekam up --data "$(DATA)" --http "$(HTTP)" --grpc "$(GRPC)"
 
+.PHONY: mlflow
+mlflow: setup $(MLFLOW_VENV)/.installed ## Make .venv-mlflow: MLflow's client as users have it, and Rekam's plugin, for the tests
+
+$(MLFLOW_VENV)/.requirements: requirements/mlflow.txt
+	test -x $(MLFLOW_VENV)/bin/python || $(PYTHON) -m venv $(MLFLOW_VENV)
+	$(MLFLOW_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mlflow.txt
+	@touch $@
+
+# Built by .venv's hatchling: users' environments have no build tools.
+$(MLFLOW_VENV)/.installed: $(MLFLOW_VENV)/.requirements $(CLIENTS)
+	rm -rf $(MLFLOW_VENV)/editable
+	for project in $(dir $(CLIENTS)); do \
+		(cd $$project && "$(CURDIR)/$(BIN)/python" -m hatchling build -t wheel:editable -d "$(CURDIR)/$(MLFLOW_VENV)/editable" >/dev/null); \
+	done
+	$(MLFLOW_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --force-reinstall $(MLFLOW_VENV)/editable/*.whl
+	@touch $@
+
 .PHONY: test
-test: setup ## Run the tests: unit, contracts, and journeys on the real parts
+test: mlflow ## Run the tests: unit, contracts, and journeys on the real parts
 	@# 5: there is none of these.
 	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "not alone" $(PYTEST_ARGS) || [ $$? = 5 ]
 	$(BIN)/python -m pytest $(TESTS) -m alone $(PYTEST_ARGS) || [ $$? = 5 ]
@@ -73,7 +92,7 @@ format: setup ## Format the code
 	$(BIN)/ruff format
 
 .PHONY: bench
-bench: setup ## Measure; prints a table and writes bench/results/latest.json
+bench: mlflow ## Measure; prints a table and writes bench/results/latest.json
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
 .PHONY: bench-peers
@@ -84,6 +103,7 @@ bench-peers: setup ## The same work on MLflow, FastTrackML and Rekam; installs t
 requirements: ## Pin requirements/*.in again, with hashes
 	cd requirements && ../$(BIN)/pip-compile $(PIN_FLAGS) -o runtime.txt runtime.in
 	cd requirements && ../$(BIN)/pip-compile $(PIN_FLAGS) -c runtime.txt -o dev.txt dev.in
+	cd requirements && ../$(BIN)/pip-compile $(PIN_FLAGS) -c runtime.txt -o mlflow.txt mlflow.in
 
 # No host name and no machine's settings may get into the pins.
 PIN_FLAGS := --quiet --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header \

@@ -8,13 +8,18 @@ from pathlib import Path
 
 import click
 
-PINS = Path(__file__).parent
-ENVIRONMENTS = Path(__file__).parents[2] / ".bench"
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = ROOT / ".bench"
+# MLflow's are those that its client is tested with.
+PINS = {
+    "mlflow": ROOT / "requirements" / "mlflow.txt",
+    "fasttrackml": Path(__file__).with_name("fasttrackml.txt"),
+}
 
 
 def programs_of(peer: str) -> Path:
     """The folder of its programs; made at the first time, and when the pins have changed."""
-    pins = PINS / f"{peer}.txt"
+    pins = PINS[peer]
     environment = ENVIRONMENTS / peer
     installed = environment / "installed.txt"
     if not installed.exists() or installed.read_text() != pins.read_text():
@@ -35,7 +40,5 @@ def programs_of(peer: str) -> Path:
 
 def version_of(peer: str) -> str:
     """As pinned."""
-    line = next(
-        line for line in (PINS / f"{peer}.txt").read_text().splitlines() if line.startswith(f"{peer}==")
-    )
+    line = next(line for line in PINS[peer].read_text().splitlines() if line.startswith(f"{peer}=="))
     return line.split("==")[1].split()[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("docs", "proto", "services", "sdk", "deploy", "examples", "tests", "bench")
+FOLDERS = ("docs", "proto", "services", "sdk", "plugins", "deploy", "examples", "tests", "bench")
 DOCUMENTS = [*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))]
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 PATH = re.compile(r"`((?:proto|runtime|services|sdk|deploy|tests|bench)/[\w./-]*)`")

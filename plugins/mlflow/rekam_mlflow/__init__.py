@@ -1,0 +1,1 @@
+"""MLflow's plugins for Rekam: tracking store, artifact repository and registry store of rekam://host:port."""
