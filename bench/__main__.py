@@ -10,6 +10,7 @@ import click
 from bench.artifacts import measure_artifacts
 from bench.ceilings import measure_ceilings
 from bench.ingest import measure_ingest
+from bench.mlflow_client import measure_mlflow_client
 from bench.profile import measure_memory, measure_neptune_profile
 from bench.reads import measure_reads
 from bench.rebuild import measure_rebuild
@@ -50,6 +51,7 @@ STEPS: dict[str, Callable[[Stack, Figures], None]] = {
     "memory": measure_memory,
     "sdk": measure_sdk,
     "sdk_files": measure_sdk_files,
+    "mlflow_client": measure_mlflow_client,
     "reads": measure_reads,
     "search": search,
     "rest": measure_rest,
