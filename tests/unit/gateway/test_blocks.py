@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rekam_gateway.http.frames import blocks_of
@@ -49,6 +49,7 @@ def points_of(block: Block) -> list[Point]:
 
 
 @given(values)
+@settings(deadline=None)
 def test_what_is_sent_is_what_is_written(sent: list[Value]) -> None:
     blocks = blocks_of(sent)
     written = Counter(point for block in blocks for point in points_of(block))
@@ -57,6 +58,7 @@ def test_what_is_sent_is_what_is_written(sent: list[Value]) -> None:
 
 
 @given(values)
+@settings(deadline=None)
 def test_a_key_is_in_one_block_in_the_order_it_came(sent: list[Value]) -> None:
     blocks = blocks_of(sent)
     for key in {v.key for v in sent}:

@@ -15,6 +15,7 @@ from rekam_runtime.budget import ByteBudget
 from rekam_runtime.errors import Retry
 from rekam_runtime.eventlog.memory import MemoryLog
 from rekam_runtime.eventlog.shards import points_stream, points_streams, points_subject
+from rekam_runtime.names import key_set_hash
 
 BLOCK = Block(("a", "b"), bytes(8), bytes(8), bytes(16))
 RUNS = [bytes([number]) * 16 for number in range(4)]
@@ -73,4 +74,13 @@ async def test_what_is_on_its_way_is_bounded_and_given_back(log: MemoryLog) -> N
     budget.release(1)
     await waiting
     assert budget.held == 0 and len(await frames(log)) == 1
+    await publisher.close()
+
+
+async def test_key_sets_that_were_forgotten_are_made_again(log: MemoryLog) -> None:
+    publisher = ShardPublisher(log, points_subject(0))
+    writers = RunWriters([publisher], ByteBudget(1_000_000), key_set_bytes=1)
+    blocks = [Block((key,), bytes(8), bytes(8), bytes(8)) for key in "abab"]
+    await writers.write(RUNS[0], blocks)
+    assert [frame.key_set for frame in await frames(log)] == [key_set_hash(block.keys) for block in blocks]
     await publisher.close()

@@ -49,12 +49,18 @@ class _Writer:
 class RunWriters:
     """Appends blocks to runs. What it holds of them counts in the budget of all that is taken in."""
 
-    def __init__(self, publishers: Sequence[ShardPublisher], budget: ByteBudget, most: int = WRITERS) -> None:
+    def __init__(
+        self,
+        publishers: Sequence[ShardPublisher],
+        budget: ByteBudget,
+        most: int = WRITERS,
+        key_set_bytes: int = KEY_SET_BYTES,
+    ) -> None:
         self._publishers = publishers
         self._budget = budget
         self._most = most
         self._writers: OrderedDict[bytes, _Writer] = OrderedDict()
-        self._key_sets = _KeySets(KEY_SET_BYTES)
+        self._key_sets = _KeySets(key_set_bytes)
 
     async def write(self, run_id: bytes, blocks: Sequence[Block]) -> None:
         """Return when all of them are on disk.
