@@ -33,6 +33,7 @@ ANSWERS = frozenset(
         Code.NOT_FOUND,
         Code.ALREADY_EXISTS,
         Code.FAILED_PRECONDITION,
+        Code.PERMISSION_DENIED,
     }
 )
 # Empties the stack, as it should.

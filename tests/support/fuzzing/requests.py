@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Mapping
 from random import Random
@@ -31,34 +32,44 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "artifact_location": ("", "s3://bucket/path"),
     "writer": ("", "fuzz"),
     "stream": ("stdout", "stderr"),
+    "path": ("a/b", "a/c", "d", "a", ""),
+    "paths": ("a/b", "d"),
+    "media_type": ("", "text/plain"),
 }
 _NUMBERS: Mapping[str, tuple[int, ...]] = {
     "page_size": (0, 1, 10, 100),
     "buckets": (1, 20, 1_000),
     "sequence": (1, 2, 3, 50),
+    "parts": (0, 1, 3),
+    "expires_s": (0, 60),
+    "size": (0,),
     "start_ms": (0, 1_700_000_000_000),
     "end_ms": (1_700_000_001_000,),
     "from": (-5, 0, 10),
     "to": (10, 100, 2**40),
 }
 _MOST_REMEMBERED = 64
+_DIGEST_OF_NOTHING = hashlib.sha256().hexdigest()
 
 
 class Known:
-    """What is there to be asked for: ids of runs and experiments, page tokens given out."""
+    """What is there to be asked for: ids of runs, experiments and uploads, page tokens given out."""
 
     def __init__(self, run_ids: list[str], experiment_ids: list[str]) -> None:
         self.run_ids = deque(run_ids, maxlen=_MOST_REMEMBERED)
         self.experiment_ids = experiment_ids
         self.page_tokens = deque([""], maxlen=_MOST_REMEMBERED)
+        self.upload_ids = deque(["0" * 32], maxlen=_MOST_REMEMBERED)
 
     def learn(self, response: Message) -> None:
-        """Take what an answer brought: a new run, a page to go on from."""
+        """Take what an answer brought: a new run or upload, a page to go on from."""
         for field, value in response.ListFields():
             if field.name == "run_id" and len(value) == 32:
                 self.run_ids.append(value)
             elif field.name == "next_page_token":
                 self.page_tokens.append(value)
+            elif field.name == "upload_id":
+                self.upload_ids.append(value)
 
 
 class Requests:
@@ -125,6 +136,10 @@ class Requests:
                 return random.choice(known.experiment_ids)
             case "page_token":
                 return random.choice(known.page_tokens)
+            case "upload_id":
+                return random.choice(known.upload_ids)
+            case "digest" | "digests" if ".artifacts." in field.full_name:
+                return _DIGEST_OF_NOTHING
             case "name" | "experiment_name":
                 return f"name {random.randrange(40)}"
         return random.choice(_TEXTS.get(name, (name, f"{name}-{random.randrange(5)}")))
