@@ -13,6 +13,7 @@ from http.client import IncompleteRead
 import pytest
 
 from rekam.testing import LocalStack
+from rekam_gateway.artifacts.transfer import DOWNLOADS
 from tests.support.faults import Faults
 from tests.support.gateways import gateways_beside
 from tests.support.objects import objects_of
@@ -234,6 +235,16 @@ def test_many_uploads_at_once(proxied: Proxied) -> None:
     with ThreadPoolExecutor(64) as threads:
         assert set(threads.map(put, range(64))) == {200}
     assert proxied.listed("1") == {f"{number:02}": MIB + number for number in range(64)}
+
+
+def test_downloads_that_are_left_let_others_pass(proxied: Proxied) -> None:
+    data = os.urandom(9 * MIB)
+    proxied.put("1/a", data)
+    for _ in range(DOWNLOADS + 10):
+        left = proxied.begin_get("1/a")
+        left.read(1)
+        left.close()
+    assert proxied.get("1/a").body == data
 
 
 def test_large_files_go_to_s3_directly(proxied: Proxied) -> None:

@@ -45,12 +45,23 @@ log = structlog.get_logger(__name__)
 class Transfer:
     """Stores and reads files; one for all tasks of the process."""
 
-    def __init__(self, blobs: BlobStore, files: ArtifactServiceAsyncStub, committer: Committer) -> None:
+    def __init__(
+        self,
+        blobs: BlobStore,
+        files: ArtifactServiceAsyncStub,
+        committer: Committer,
+        *,
+        downloads: int = DOWNLOADS,
+        download_wait_s: float = DOWNLOAD_WAIT_S,
+        idle_s: float = IDLE_S,
+    ) -> None:
         self._blobs = blobs
         self._files = files
         self._committer = committer
         self._budget = ByteBudget(UPLOAD_BYTES)
-        self._downloads = asyncio.Semaphore(DOWNLOADS)
+        self._downloads = asyncio.Semaphore(downloads)
+        self._download_wait_s = download_wait_s
+        self._idle_s = idle_s
 
     async def store(
         self,
@@ -69,7 +80,7 @@ class Transfer:
         if size is None or size > PART_BYTES:
             await self._check_place(path)
         key = f"blobs/{uuid.uuid4().hex}"
-        written = await write(self._blobs, key, _unless_idle(body), self._budget, size)
+        written = await write(self._blobs, key, _unless_idle(body, self._idle_s), self._budget, size)
         try:
             if digest and written.sha256 != digest:
                 raise FailedPrecondition(
@@ -119,7 +130,7 @@ class Transfer:
     @asynccontextmanager
     async def _download(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(DOWNLOAD_WAIT_S):
+            async with asyncio.timeout(self._download_wait_s):
                 await self._downloads.acquire()
         except TimeoutError:
             raise SlowDown("too many downloads at one time: try again, later") from None
@@ -142,14 +153,14 @@ class Transfer:
             log.warning("an object is left behind", key=key, error=error.message)
 
 
-async def _unless_idle(body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def _unless_idle(body: AsyncIterable[bytes], idle_s: float) -> AsyncIterator[bytes]:
     chunks = aiter(body)
     while True:
         try:
-            async with asyncio.timeout(IDLE_S):
+            async with asyncio.timeout(idle_s):
                 chunk = await anext(chunks, None)
         except TimeoutError:
-            raise DeadlineExceeded(f"nothing of the body came for {IDLE_S:g} s") from None
+            raise DeadlineExceeded(f"nothing of the body came for {idle_s:g} s") from None
         if chunk is None:
             return
         yield chunk
