@@ -19,6 +19,7 @@ class Settings:
     level: str = setting("REKAM_LEVEL", default="info", choices=("info", "debug"))
     target: str | None = setting("REKAM_TARGET", default=None)
     key: Secret | None = setting("REKAM_KEY", default=None)
+    hosts: tuple[str, ...] = setting("REKAM_HOSTS", default=())
 
 
 def test_defaults_hold_for_what_is_not_set_or_set_to_nothing() -> None:
@@ -38,10 +39,12 @@ def test_every_type_is_read() -> None:
             "REKAM_LEVEL": "debug",
             "REKAM_TARGET": "dns:///tracking:50051",
             "REKAM_KEY": "k",
+            "REKAM_HOSTS": "gateway, *.example ,",
         },
     )
     assert settings.url.reveal() == "nats://user:pw@host:4222"
     assert (settings.shards, settings.wait_s, settings.local) == (8, 0.25, True)
+    assert settings.hosts == ("gateway", "*.example")
     assert (settings.level, settings.target) == ("debug", "dns:///tracking:50051")
     assert settings.listen == HostPort("::1", 0)
     assert str(settings.listen) == "[::1]:0"
