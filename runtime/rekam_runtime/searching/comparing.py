@@ -59,24 +59,9 @@ def integer_condition(parameters: Parameters, column: str, comparison: Compariso
 
 
 def float_condition(parameters: Parameters, column: str, comparison: Comparison) -> str:
-    """A float8 where NaN compares as 0; written as ranges, since Postgres sorts NaN above all."""
+    """A float8, where NaN meets `!=` only. Postgres sorts it above all."""
     operator, value = comparison.operator, comparison.value
     assert isinstance(value, int | float)
-    wanted = float(value)
-    matches = f"{column} {operator.value} {parameters.add('float8', wanted)}"
-    nan_matches = _compare(0.0, operator, wanted)
-    nan_in_range = operator in (Operator.GT, Operator.GE, Operator.NE)
-    if nan_matches == nan_in_range:
-        return matches
-    return f"({matches} OR {column} = 'NaN')" if nan_matches else f"{matches} AND {column} < 'NaN'"
-
-
-def _compare(left: float, operator: Operator, right: float) -> bool:
-    return {
-        Operator.EQ: left == right,
-        Operator.NE: left != right,
-        Operator.LT: left < right,
-        Operator.LE: left <= right,
-        Operator.GT: left > right,
-        Operator.GE: left >= right,
-    }[operator]
+    matches = f"{column} {operator.value} {parameters.add('float8', float(value))}"
+    above = operator in (Operator.GT, Operator.GE)
+    return f"{matches} AND {column} < 'NaN'" if above else matches

@@ -92,13 +92,13 @@ def decode_token(token: str, query: bytes, phases: Sequence[Sequence[SortColumn]
         decoded = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         digest, phase, raw = json.loads(decoded)
         if digest != query.hex():
-            raise Invalid("the page token belongs to another search", field="page_token")
+            raise Invalid("Invalid page token, it belongs to another search", field="page_token")
         if type(phase) is not int or phase < 0:
             raise ValueError("not a phase")
         columns = phases[phase]
         keys = tuple(_read_key(column, key) for column, key in zip(columns, raw, strict=True))
     except (ValueError, TypeError, LookupError, RecursionError) as fault:
-        raise Invalid("the page token is not one that a search returned", field="page_token") from fault
+        raise Invalid("Invalid page token, no search returned it", field="page_token") from fault
     return PageToken(phase, keys)
 
 

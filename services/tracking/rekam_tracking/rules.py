@@ -15,6 +15,7 @@ from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.tracking.v1 import dataset_pb2, logged_model_pb2, read_pb2, run_pb2
 from rekam_runtime import names
 from rekam_runtime.errors import Invalid
+from rekam_runtime.searching.comparing import MAX_BIGINT
 
 MAX_PARAM_VALUE = 6_000
 MAX_RUN_TAG_VALUE = 8_000
@@ -216,6 +217,21 @@ def experiment_id(value: str, field: str = "experiment_id") -> str:
             f"Invalid experiment ID '{value[:80]}'. Experiment ID must be a valid integer.", field=field
         )
     return str(int(value))
+
+
+def experiment_ids(values: Sequence[str], field: str = "experiment_ids") -> list[int]:
+    """Distinct ids; those that no experiment can have are left out."""
+    ids: dict[int, None] = {}
+    for index, value in enumerate(values):
+        if not (value.isascii() and value.isdigit()):
+            raise Invalid(
+                f"Invalid experiment ID '{value[:80]}'. Experiment ID must be a valid integer.",
+                field=f"{field}[{index}]",
+            )
+        # Longer ones name no experiment.
+        if len(value) < 20 and int(value) <= MAX_BIGINT:
+            ids[int(value)] = None
+    return list(ids)
 
 
 def experiment_name(value: str, field: str = "name") -> None:

@@ -16,7 +16,7 @@ from rekam_runtime.postgres import Connection
 from rekam_runtime.rpc.options import MAX_MESSAGE_BYTES
 from rekam_tracking.logged_models import query
 from rekam_tracking.logged_models.fields import LOGGED_MODELS
-from rekam_tracking.search.portions import MAX_BYTES_OF_ONE
+from rekam_tracking.portions import MAX_BYTES_OF_ONE
 from tests.support.run_rows import Cell, compare, connected, sort_by_cells
 
 NUMBERS = [0.0, -0.0, 0.5, 1.0, -1.0, 3.0, math.inf, math.nan]

@@ -11,8 +11,8 @@ from rekam_proto.tracking.v1 import read_pb2, run_pb2
 from rekam_runtime.errors import DeadlineExceeded, Invalid
 from rekam_runtime.postgres import Connection
 from rekam_runtime.rpc.options import MAX_MESSAGE_BYTES
+from rekam_tracking.portions import MAX_BYTES_OF_ONE
 from rekam_tracking.runs import query
-from rekam_tracking.search.portions import MAX_BYTES_OF_ONE
 from tests.support.run_rows import Point, RunRow, connected, insert
 
 RUNS = [

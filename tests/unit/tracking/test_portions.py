@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rekam_tracking.search.portions import LIGHT_BYTES, MAX_BYTES_OF_ONE, portions
+from rekam_tracking.portions import LIGHT_BYTES, MAX_BYTES_OF_ONE, portions
 
 
 def test_light_ones_come_two_hundred_at_a_time() -> None:

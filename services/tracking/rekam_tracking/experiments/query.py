@@ -17,9 +17,8 @@ from rekam_runtime.filtering import (
     positive_form,
 )
 from rekam_runtime.postgres import Connection, Row, Statements
-from rekam_tracking.experiments.fields import EXPERIMENTS
-from rekam_tracking.search.comparing import integer_condition, text_condition
-from rekam_tracking.search.keyset import (
+from rekam_runtime.searching.comparing import integer_condition, text_condition
+from rekam_runtime.searching.keyset import (
     PageToken,
     SortColumn,
     after,
@@ -28,8 +27,9 @@ from rekam_tracking.search.keyset import (
     page_size,
     row_key,
 )
-from rekam_tracking.search.merging import Positive, merge_equalities
-from rekam_tracking.search.parameters import Parameters
+from rekam_runtime.searching.merging import Positive, merge_equalities
+from rekam_runtime.searching.parameters import Parameters
+from rekam_tracking.experiments.fields import EXPERIMENTS
 
 _statements = Statements.load("rekam_tracking.experiments", "query.sql")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from rekam_proto.tracking.v1 import logged_model_pb2
 from rekam_runtime.filtering import Comparison, Operator, Or
 from rekam_runtime.postgres import Statements
+from rekam_runtime.searching.comparing import float_condition, integer_condition, text_condition
+from rekam_runtime.searching.merging import Positive
+from rekam_runtime.searching.parameters import Parameters
 from rekam_tracking.logged_models.columns import TEXTS, TIMES
-from rekam_tracking.search.comparing import float_condition, integer_condition, text_condition
-from rekam_tracking.search.merging import Positive
-from rekam_tracking.search.parameters import Parameters
 
 fragments = Statements.load("rekam_tracking.logged_models", "search.sql")
 

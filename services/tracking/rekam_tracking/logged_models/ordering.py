@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from rekam_proto.tracking.v1 import logged_model_pb2
 from rekam_runtime.errors import Invalid
 from rekam_runtime.filtering import Kind, Reference, read_key
+from rekam_runtime.searching.keyset import SortColumn, number_columns, text_columns
+from rekam_runtime.searching.parameters import Parameters
 from rekam_tracking import rules
 from rekam_tracking.logged_models.columns import TEXTS, TIMES
 from rekam_tracking.logged_models.conditions import datasets_condition, fragments
 from rekam_tracking.logged_models.fields import LOGGED_MODELS
-from rekam_tracking.search.keyset import SortColumn, number_columns, text_columns
-from rekam_tracking.search.parameters import Parameters
 
 MAX_TERMS = 32
 

@@ -8,6 +8,9 @@ from rekam_proto.tracking.v1 import logged_model_pb2, read_pb2
 from rekam_runtime.errors import Invalid
 from rekam_runtime.filtering import parse_filter, positive_form
 from rekam_runtime.postgres import Connection, Row
+from rekam_runtime.searching.keyset import PageToken, after, decode_token, digest, page_size, row_key
+from rekam_runtime.searching.merging import merge_equalities
+from rekam_runtime.searching.parameters import Parameters
 from rekam_tracking import rules
 from rekam_tracking.logged_models.conditions import (
     datasets_condition,
@@ -17,11 +20,7 @@ from rekam_tracking.logged_models.conditions import (
 )
 from rekam_tracking.logged_models.fields import LOGGED_MODELS
 from rekam_tracking.logged_models.ordering import order_columns
-from rekam_tracking.search.experiments import experiment_ids
-from rekam_tracking.search.keyset import PageToken, after, decode_token, digest, page_size, row_key
-from rekam_tracking.search.merging import merge_equalities
-from rekam_tracking.search.parameters import Parameters
-from rekam_tracking.search.portions import LIGHT_BYTES, MAX_BYTES_OF_ONE, portions
+from rekam_tracking.portions import LIGHT_BYTES, MAX_BYTES_OF_ONE, portions
 
 _DEFAULT_PAGE_SIZE = 50
 _MAX_DATASETS = 100
@@ -41,7 +40,7 @@ async def search_logged_models(
     """One page. The connection must not be in a transaction: the page is read from one snapshot."""
     size = page_size(request.page_size, default=_DEFAULT_PAGE_SIZE)
     parameters = Parameters()
-    experiments = experiment_ids(request.experiment_ids)
+    experiments = rules.experiment_ids(request.experiment_ids)
     columns, joins = order_columns(parameters, request.order_by)
     conditions = [
         f"m.experiment_id = ANY({parameters.add('bigint[]', experiments)})",

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from rekam_proto.tracking.v1 import run_pb2
 from rekam_runtime.filtering import And, Comparison, Not, Operator, Reference
 from rekam_runtime.postgres import Statements
-from rekam_tracking.search.comparing import (
+from rekam_runtime.searching.comparing import (
     MAX_BIGINT,
     MIN_BIGINT,
     float_condition,
     integer_condition,
     text_condition,
 )
-from rekam_tracking.search.merging import Positive
-from rekam_tracking.search.parameters import Parameters
+from rekam_runtime.searching.merging import Positive
+from rekam_runtime.searching.parameters import Parameters
 
 fragments = Statements.load("rekam_tracking.runs", "search.sql")
 

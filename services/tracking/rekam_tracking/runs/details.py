@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
 from rekam_runtime.postgres import Connection, Row, Statements
-from rekam_tracking.search.portions import LIGHT_BYTES, MAX_BYTES_OF_ONE
+from rekam_tracking.portions import LIGHT_BYTES, MAX_BYTES_OF_ONE
 
 _statements = Statements.load("rekam_tracking.runs", "query.sql")
 

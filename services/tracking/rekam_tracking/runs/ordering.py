@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rekam_runtime.filtering import OrderTerm, Reference
+from rekam_runtime.searching.comparing import HEAD_CHARS, MAX_BIGINT, MIN_BIGINT
+from rekam_runtime.searching.keyset import SortColumn, number_columns, text_columns
 from rekam_tracking.runs.conditions import (
     START,
     STATUS_NAMES,
@@ -20,8 +22,6 @@ from rekam_tracking.runs.conditions import (
     Latest,
     value_source,
 )
-from rekam_tracking.search.comparing import HEAD_CHARS, MAX_BIGINT, MIN_BIGINT
-from rekam_tracking.search.keyset import SortColumn, number_columns, text_columns
 
 # Status sorts by its name; a run without one is last in both directions.
 _STATUS = f"(ARRAY[{', '.join(repr(STATUS_NAMES[number]) for number in sorted(STATUS_NAMES))}])[r.status]"

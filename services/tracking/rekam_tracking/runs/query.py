@@ -8,15 +8,15 @@ from rekam_proto.tracking.v1 import read_pb2, run_pb2
 from rekam_runtime.errors import DeadlineExceeded, Invalid
 from rekam_runtime.filtering import parse_filter, parse_order_by, positive_form
 from rekam_runtime.postgres import Connection, Row
+from rekam_runtime.searching.keyset import PageToken, decode_token, digest, page_size, row_key
+from rekam_runtime.searching.merging import merge_equalities
+from rekam_tracking import rules
+from rekam_tracking.portions import portions
 from rekam_tracking.runs.conditions import fragments
 from rekam_tracking.runs.details import fetch_runs, heavy_runs
 from rekam_tracking.runs.fields import RUNS
 from rekam_tracking.runs.ordering import phases
 from rekam_tracking.runs.statement import Scope, page_statement
-from rekam_tracking.search.experiments import experiment_ids
-from rekam_tracking.search.keyset import PageToken, decode_token, digest, page_size, row_key
-from rekam_tracking.search.merging import merge_equalities
-from rekam_tracking.search.portions import portions
 
 # Runs with thousands of metrics make large pages: a page ends early, with a token, before
 # its message grows past what a client takes.
@@ -60,7 +60,7 @@ async def _search(connection: Connection, request: run_pb2.SearchRunsRequest) ->
     order = parse_order_by(request.order_by, RUNS)
     tree = parse_filter(request.filter, RUNS)
     scope = Scope(
-        experiment_ids=experiment_ids(request.experiment_ids),
+        experiment_ids=rules.experiment_ids(request.experiment_ids),
         lifecycles=_lifecycles(request.view),
         filter=None if tree is None else merge_equalities(positive_form(tree), many={"dataset"}),
         order=order,

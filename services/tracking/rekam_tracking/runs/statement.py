@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rekam_runtime.filtering import Comparison, OrderTerm, Reference
+from rekam_runtime.searching.keyset import Key, after
+from rekam_runtime.searching.merging import Positive
+from rekam_runtime.searching.parameters import Argument, Parameters
 from rekam_tracking.runs.conditions import Conditions, Latest, fragments
 from rekam_tracking.runs.ordering import Phase
-from rekam_tracking.search.keyset import Key, after
-from rekam_tracking.search.merging import Positive
-from rekam_tracking.search.parameters import Argument, Parameters
 
 # More walks than this cost more than sorting what one finds.
 _MAX_WALKS = 16

@@ -1,1 +1,0 @@
-"""What the searches of this service share: conditions and orders to SQL, pages and their tokens."""
