@@ -47,7 +47,7 @@ class Settings:
     # How long a Client's call tries again while the server is away: longer than a recovery takes.
     retry_timeout: float = 60.0
     # Files that are uploaded or downloaded at once, and parts of a large one.
-    transfers: int = 8
+    transfers: int = 16
     # Large files go to S3 and come from it without the gateway, where the server and the network allow it.
     direct_transfers: bool = True
     # A bar on the terminal while files are moved.

@@ -36,6 +36,13 @@ def test_what_is_set_is_read() -> None:
     assert read({"RANK": "3", "REKAM_RANK": "4"}).rank == 4
 
 
+@pytest.mark.parametrize("transfers", ["0", "65", "many"])
+def test_how_many_files_are_moved_at_once_is_bounded(transfers: str) -> None:
+    assert read({"REKAM_TRANSFERS": "64"}).transfers == 64
+    with pytest.raises(Invalid, match="REKAM_TRANSFERS"):
+        read({"REKAM_TRANSFERS": transfers})
+
+
 def test_every_fault_is_named_at_once() -> None:
     with pytest.raises(Invalid) as caught:
         read(
