@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rekam_proto.registry.v1.read_pb2 import AsOf
+from rekam_registry.moment import NOW
 from rekam_registry.reads import View
 from rekam_runtime.errors import Invalid
 from rekam_runtime.filtering import (
@@ -22,7 +23,7 @@ from rekam_runtime.filtering import (
     positive_form,
 )
 from rekam_runtime.postgres import Row, Statements
-from rekam_runtime.searching.comparing import integer_condition, text_condition
+from rekam_runtime.searching.comparing import HEAD_CHARS, integer_condition, text_condition
 from rekam_runtime.searching.keyset import PageToken, SortColumn, after, decode_token, digest, row_key
 from rekam_runtime.searching.merging import Positive, merge_equalities
 from rekam_runtime.searching.parameters import Parameters
@@ -31,6 +32,9 @@ _statements = Statements.load("rekam_registry", "search.sql")
 
 # Says of a model or version that it is a prompt; what does not have it is none.
 PROMPT_TAG = "mlflow.prompt.is_prompt"
+# A search begins with those that have a tag when they are fewer than this; else it walks its order's index
+# and looks each one's tag up: then it has not far to go to the end of a page.
+_FEW = 5_000
 # Beyond this many joins the planner's time grows faster than their number.
 _MOST_JOINS = 3
 
@@ -76,7 +80,7 @@ async def page(view: View, searched: Searched, request: Request) -> tuple[list[R
     order = _order(searched, parse_order_by(request.order_by, searched.schema))
     tree = parse_filter(request.filter, searched.schema)
     conditions = _Conditions(searched, view)
-    terms = [format(view.at, "s"), *conditions.of(tree)]
+    terms = [format(view.at, "s"), *await conditions.of(tree)]
     # The moment is a number of the request, the filter and the order are texts of it.
     query = digest(searched.tags, request.filter, order, format(view.at, "s"))
     if request.page_token:
@@ -130,29 +134,24 @@ class _Conditions:
         self.parameters = Parameters()
         self.joined = False
         self._searched = searched
+        self._connection = view.connection
         self._at = view.at
         self._joins = 0
         self._speaks_of_prompts = False
 
-    def of(self, tree: Comparison | And | Or | object | None) -> list[str]:
+    async def of(self, tree: Comparison | And | Or | object | None) -> list[str]:
         found: list[str] = []
         if tree is not None:
             merged = merge_equalities(positive_form(tree))  # type: ignore[arg-type]
             terms = merged.terms if isinstance(merged, And) else (merged,)
-            found += [self._must(term) for term in terms]  # type: ignore[arg-type]
+            found += [await self._must(term) for term in terms]  # type: ignore[arg-type]
         if not self._speaks_of_prompts:
             found.append(self._prompt() + " <> 'true'")
         return found
 
-    def _must(self, term: Positive) -> str:
+    async def _must(self, term: Positive) -> str:
         """A condition without which nothing is found."""
-        if (
-            isinstance(term, Comparison)
-            and term.reference.entity == "tag"
-            and term.reference.key != PROMPT_TAG
-            and term.operator in (Operator.EQ, Operator.IN)
-            and self._joins < _MOST_JOINS
-        ):
+        if isinstance(term, Comparison) and self._joins < _MOST_JOINS and await self._have_few(term):
             self._joins += 1
             return _statements.tag_is.format(
                 owner=", ".join(f"s.{part}" for part in self._searched.owner),
@@ -163,6 +162,22 @@ class _Conditions:
                 at=self._at,
             )
         return self._condition(term)
+
+    async def _have_few(self, term: Comparison) -> bool:
+        """Whether it is on a tag that few have, of what is true now."""
+        reference = term.reference
+        if reference.entity != "tag" or reference.key == PROMPT_TAG or self._at != NOW:
+            return False
+        if term.operator not in (Operator.EQ, Operator.IN):
+            return False
+        values = term.value if isinstance(term.value, tuple) else (str(term.value),)
+        counted: int = await self._connection.fetchval(
+            _statements.few_tags.format(tags=self._searched.tags, at=self._at),
+            reference.key,
+            [value[:HEAD_CHARS] for value in values],
+            _FEW,
+        )
+        return counted < _FEW
 
     def _condition(self, tree: Positive) -> str:
         if not isinstance(tree, Comparison):

@@ -8,8 +8,16 @@ WHERE {conditions}
 ORDER BY {order}
 LIMIT {limit}
 
+-- name: few_tags
+-- How many have such a tag now, counted up to $3: an index is walked.
+SELECT count(*) FROM (
+    SELECT FROM {tags} t
+    WHERE t.key = $1 AND left(t.value, 200) = ANY ($2::text[]) AND {at:t}
+    LIMIT $3
+) AS counted
+
 -- name: tag_is
--- For the few conditions that must all hold: the planner may begin with them.
+-- Of a tag that few have: the search begins with those.
 ({owner}) IN (SELECT {owner_of_tag} FROM {tags} t WHERE t.key = {key} AND {condition} AND {at:t})
 
 -- name: tag_matches
