@@ -33,7 +33,7 @@ class Files:
             if refusal := await query.refusal_of(connection, position):
                 raise _refused(refusal, event)
             listed = await query.get_files(connection, [file.path for file in event.files])
-        # One may be deleted or replaced again by now: then it is as it was put.
+        # One may be deleted again by now: then it is as it was put.
         return [listed.get(file.path, _as_put(file)) for file in event.files]
 
     async def check(self, event: FilesPut, context: Context) -> None:
