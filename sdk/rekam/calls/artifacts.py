@@ -45,9 +45,9 @@ class Artifacts(Runs, LoggedModels):
         to = _cleaned(artifact_path)
         if Path(local_path).is_dir():
             name = paths.clean(local.name_of(local_path), "local_path")
-            self._send(self._folder_of(run_id), local.find_all(local_path, paths.join(to, name)))
+            self._send(run_id, local.find_all(local_path, paths.join(to, name)))
         else:
-            self._send(self._folder_of(run_id), [local.find(local_path, to)])
+            self._send(run_id, [local.find(local_path, to)])
 
     def log_artifacts(
         self, run_id: str, local_dir: str | PathLike[str], artifact_path: str | None = None
@@ -56,7 +56,7 @@ class Artifacts(Runs, LoggedModels):
 
         Links are followed. Folders without files are not kept.
         """
-        self._send(self._folder_of(run_id), local.find_all(local_dir, _cleaned(artifact_path)))
+        self._send(run_id, local.find_all(local_dir, _cleaned(artifact_path)))
 
     def list_artifacts(
         self, run_id: str, path: str | None = None, *, recursive: bool = False
@@ -97,7 +97,7 @@ class Artifacts(Runs, LoggedModels):
         """Put a file, or all that is in a directory, into the folder that a URI names; see log_artifact."""
         folder = self._resolved(_named(artifact_uri))
         single = not Path(local_path).is_dir()
-        self._send(folder, [local.find(local_path)] if single else local.find_all(local_path))
+        self._put(folder, [local.find(local_path)] if single else local.find_all(local_path))
 
     def delete_uri(self, artifact_uri: str) -> None:
         """delete_artifacts, by URI."""
@@ -266,7 +266,10 @@ class Artifacts(Runs, LoggedModels):
         request = artifact_pb2.DeleteFilesRequest(path=path, recursive=True, actor=user_name())
         self._call(self._server.artifacts.DeleteFiles, request)
 
-    def _send(self, folder: str, files: Iterable[LocalFile]) -> None:
+    def _send(self, run_id: str, files: Iterable[LocalFile]) -> None:
+        self._put(self._folder_of(run_id), files)
+
+    def _put(self, folder: str, files: Iterable[LocalFile]) -> None:
         from rekam.transfer.upload import Uploader
 
         options = settings.current()
