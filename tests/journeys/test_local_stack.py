@@ -15,6 +15,7 @@ from concurrent import futures
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -107,8 +108,13 @@ def _answers(client: rekam.Client) -> bool:
 
 
 def test_status_names_every_process(rekam_clean: LocalStack) -> None:
-    shown = json.loads(support.rekam("status", "--json", "--tracking-uri", rekam_clean.tracking_uri).stdout)
-    assert shown["ready"] is True
+    def status() -> dict[str, Any]:
+        uri = rekam_clean.tracking_uri
+        shown: dict[str, Any] = json.loads(support.rekam("status", "--json", "--tracking-uri", uri).stdout)
+        return shown
+
+    support.until("all are ready", lambda: status()["ready"])
+    shown = status()
     assert {process["name"] for process in shown["processes"]} == {
         "nats",
         "postgres",

@@ -103,7 +103,7 @@ Path(sys.argv[1]).write_text(
                 "tags": {
                     key: value
                     for key, value in parent_run.data.tags.items()
-                    if key not in ("mlflow.user", "mlflow.source.name", "mlflow.source.git.commit")
+                    if key not in ("mlflow.user", "mlflow.source.name") and "git" not in key
                 },
                 "user": parent_run.data.tags["mlflow.user"] == parent_run.info.user_id,
                 "ended after it started": parent_run.info.end_time >= parent_run.info.start_time,
