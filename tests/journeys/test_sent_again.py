@@ -46,6 +46,6 @@ def _everything(client: rekam.Client, run_id: str) -> object:
         history.values.tolist(),
         client.get_run(run_id).data.metrics,
         client.list_metrics(run_id),
-        # Whether a writer is alive is said of the moment.
-        [replace(writer, alive=None) for writer in client.get_completeness(run_id)],
+        # The writer lives and says so from time to time.
+        [replace(writer, alive=None, heard_us=None) for writer in client.get_completeness(run_id)],
     )
