@@ -195,7 +195,7 @@ class TrackingStore(AbstractStore):
         self._client.record_model(run_id, json.dumps(mlflow_model.get_tags_dict()))
 
     def link_traces_to_run(self, trace_ids: Sequence[str], run_id: str) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # the caller is told NOT_IMPLEMENTED, see errors.py
 
     # ---- logged models ----
 
