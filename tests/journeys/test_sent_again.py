@@ -11,6 +11,7 @@ from rekam_runtime.eventlog.port import Draft
 from rekam_runtime.eventlog.shards import points_stream, points_subject
 from tests.support.faults import Faults
 from tests.support.log_audit import frames_in_the_log, opened
+from tests.support.stack import until
 
 
 async def test_frames_sent_again_a_week_later_change_nothing(rekam_clean: LocalStack) -> None:
@@ -21,6 +22,8 @@ async def test_frames_sent_again_a_week_later_change_nothing(rekam_clean: LocalS
         if step % 100 == 0:
             client.flush()
     client.flush()
+    # Its first heartbeat comes by another stream, perhaps behind all of this.
+    until("it was heard", lambda: all(each.heartbeat_ms for each in client.get_completeness(run_id)))
     faults = Faults(rekam_clean)
     before = await frames_in_the_log(faults)
     expected = _everything(client, run_id)
