@@ -37,7 +37,7 @@ class _Waiting:
 
 
 class Committer:
-    """Lists files in the order of `put`. Whoever calls it bounds how many wait."""
+    """Lists files; those of concurrent `put`s in any order. Whoever calls it bounds how many wait."""
 
     def __init__(self, storage: StorageServiceAsyncStub) -> None:
         self._storage = storage
