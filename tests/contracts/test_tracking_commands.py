@@ -10,11 +10,11 @@ import pytest
 from rekam_proto.event.v1.envelope_pb2 import Origin
 from rekam_proto.tracking.v1 import read_pb2, run_pb2
 from rekam_runtime.errors import AlreadyExists, FailedPrecondition, Invalid, NotFound
+from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.memory import MemoryLog
 from rekam_runtime.eventlog.port import EventLog
 from rekam_tracking import events
-from rekam_tracking.aggregates import Cause
 from rekam_tracking.runs.fates import Fates
 from tests.support.nats import NatsServer, running_nats
 from tests.support.tracking import Replica
@@ -98,7 +98,7 @@ async def test_many_ranks_log_the_same_params_and_all_succeed(log: EventLog) -> 
     state, _ = await started[1].runs.state(run.run_id)
     assert state.params == params
     # The creation, and the params once.
-    assert len(await log.read(events.STREAM, events.RUN_SUBJECT_PREFIX + run.run_id)) == 2
+    assert len(await log.read(events.STREAM, events.run_subject(run.run_id))) == 2
 
 
 async def test_of_conflicting_params_exactly_one_value_wins(log: EventLog) -> None:
@@ -207,7 +207,7 @@ async def test_a_refused_creation_leaves_no_run(log: EventLog) -> None:
     await replica.experiments.delete("0", CAUSE)
     with pytest.raises(FailedPrecondition):
         await replica.run(RUN)
-    assert await log.read(events.STREAM, events.RUN_SUBJECT_PREFIX + RUN) == []
+    assert await log.read(events.STREAM, events.run_subject(RUN)) == []
 
 
 async def test_folded_runs_are_forgotten_beyond_the_bound_and_read_again(log: EventLog) -> None:
@@ -264,4 +264,4 @@ async def test_of_two_watchers_one_decides(log: EventLog) -> None:
         ]
         assert sorted(await asyncio.gather(*decisions)) == [False, True]
     assert not await one.crash(RUN, heard_ms=1)
-    assert await log.read(events.STREAM, events.RUN_SUBJECT_PREFIX + RUN) == []
+    assert await log.read(events.STREAM, events.run_subject(RUN)) == []

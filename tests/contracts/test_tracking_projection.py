@@ -30,12 +30,11 @@ from rekam_proto.tracking.v1.run_pb2 import (
     TagsSet,
 )
 from rekam_runtime.errors import Quarantine
-from rekam_runtime.eventlog.envelope import wrap
+from rekam_runtime.eventlog.envelope import Cause, wrap
 from rekam_runtime.eventlog.memory import MemoryLog
 from rekam_runtime.eventlog.port import Record
 from rekam_runtime.postgres import Pool, connect_pool, migrate
 from rekam_tracking import control, events
-from rekam_tracking.aggregates import Cause
 from tests.support.tracking import Replica
 
 A, B, C = ("a" * 32, "b" * 32, "c" * 32)
@@ -93,7 +92,7 @@ PARAMS = [(UUID(A), "lr", "0.1"), (UUID(B), "p", "1")]
 
 
 def record(event: Message) -> Record:
-    envelope = wrap(event, aggregate="", actor="test")
+    envelope = wrap(event, Cause("test"), aggregate="")
     return Record(next(_positions), "rekam.tracking.test", envelope.SerializeToString())
 
 
@@ -164,8 +163,10 @@ async def test_a_thousand_runs_are_a_handful_of_statements(pool: Pool) -> None:
 
 
 async def test_what_cannot_be_read_is_for_quarantine(pool: Pool) -> None:
-    unknown = wrap(run_pb2.RunState(), aggregate="", actor="test").SerializeToString()
-    newer = wrap(STORY[0], aggregate="", actor="test", schema_version=9).SerializeToString()
+    unknown = wrap(run_pb2.RunState(), Cause("test"), aggregate="").SerializeToString()
+    envelope = wrap(STORY[0], Cause("test"), aggregate="")
+    envelope.schema_version = 9
+    newer = envelope.SerializeToString()
     for data in (b"\xff\xff", unknown, newer):
         with pytest.raises(Quarantine):
             await project(pool, [Record(next(_positions), "rekam.tracking.test", data)])

@@ -12,7 +12,7 @@ import pytest
 
 from rekam_proto.event.v1.envelope_pb2 import Origin
 from rekam_proto.tracking.v1 import read_pb2, run_pb2
-from rekam_runtime.eventlog.envelope import draft, wrap
+from rekam_runtime.eventlog.envelope import Cause, draft, wrap
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.port import Draft
 from rekam_tracking import events
@@ -50,12 +50,14 @@ class Operator:
     async def append_tag(self, value: str) -> str:
         """An event with a tag that Postgres may not take; its name in the quarantine."""
         event = run_pb2.TagsSet(run_id=ODD_RUN, tags=[read_pb2.Tag(key="odd", value=value)])
-        envelope = wrap(event, aggregate=f"run/{ODD_RUN}", actor="ada", origin=Origin(writer="w", sequence=1))
-        at = await self._log.append(draft(events.RUN_SUBJECT_PREFIX + ODD_RUN, envelope))
+        envelope = wrap(
+            event, Cause("ada", origin=Origin(writer="w", sequence=1)), aggregate=f"run/{ODD_RUN}"
+        )
+        at = await self._log.append(draft(events.run_subject(ODD_RUN), envelope))
         return f"{events.STREAM}:{at}"
 
     async def append_rubbish(self) -> str:
-        at = await self._log.append(Draft(events.RUN_SUBJECT_PREFIX + ODD_RUN, b"\xff\xff", "rubbish"))
+        at = await self._log.append(Draft(events.run_subject(ODD_RUN), b"\xff\xff", "rubbish"))
         return f"{events.STREAM}:{at}"
 
     async def settled(self, number: int) -> list[Any]:

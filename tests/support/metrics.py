@@ -15,7 +15,7 @@ import numpy as np
 
 from rekam_proto.ingest.v1 import ingest_pb2, points_pb2, views_pb2
 from rekam_proto.tracking.v1 import metric_pb2
-from rekam_runtime.eventlog.envelope import type_name, wrap
+from rekam_runtime.eventlog.envelope import Cause, type_name, wrap
 from rekam_runtime.eventlog.port import Record
 from rekam_runtime.names import key_set_hash
 from rekam_runtime.postgres import Connection, Pool, connect_pool, migrate
@@ -126,7 +126,7 @@ def record(
     ]
     sent = [views_pb2.PointRecordView(frame=frame) for frame in frames]
     event = views_pb2.PointsAppendedView(records=[*announced, *sent, *others])
-    envelope = wrap(event, aggregate="", actor="test")
+    envelope = wrap(event, Cause("test"), aggregate="")
     if time_us is not None:
         envelope.time_us = time_us
     envelope.type = type_name(points_pb2.PointsAppended)

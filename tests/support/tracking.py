@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from rekam_proto.event.v1.envelope_pb2 import Origin
 from rekam_proto.tracking.v1 import run_pb2
+from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.eventlog.port import EventLog
-from rekam_tracking.aggregates import Cause
 from rekam_tracking.events import control_stream
 from rekam_tracking.experiments.catalog import Experiments
 from rekam_tracking.runs.command import RunState

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError, Message
 from numcodecs.zstd import Zstd
@@ -13,11 +14,28 @@ from rekam_proto.event.v1.envelope_pb2 import COMPRESSION_NONE, COMPRESSION_ZSTD
 from rekam_runtime.errors import Invalid, Quarantine
 from rekam_runtime.eventlog.port import Draft, Record
 
+# Of every event so far.
+SCHEMA_VERSION = 1
 # A log takes messages of 1 MiB, the envelope's other fields and headers included.
 MAX_PAYLOAD_BYTES = 1_000_000
 # Smaller ones are not worth the time.
 _COMPRESSED_FROM_BYTES = 100_000
 _zstd = Zstd(level=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What an event's envelope says about where it came from."""
+
+    actor: str = ""
+    reason: str = ""
+    origin: Origin | None = None
+    traceparent: str = ""
+
+    @property
+    def writer(self) -> str:
+        """Who sent the request, when the same one may come again; else empty."""
+        return "" if self.origin is None else self.origin.writer
 
 
 def type_name(message: Message | type[Message]) -> str:
@@ -30,19 +48,7 @@ def registry_of(*types: type[Message]) -> dict[str, type[Message]]:
     return {type_name(one): one for one in types}
 
 
-def wrap(
-    message: Message,
-    *,
-    aggregate: str,
-    actor: str,
-    origin: Origin | None = None,
-    traceparent: str = "",
-    causation_id: bytes = b"",
-    event_id: bytes | None = None,
-    schema_version: int = 1,
-    reason: str = "",
-    time_us: int = 0,
-) -> Envelope:
+def wrap(message: Message, cause: Cause, *, aggregate: str, time_us: int = 0) -> Envelope:
     """An event as it is to be stored. Raises Invalid when it is too large for the log.
 
     time_us: when it was decided; 0: now.
@@ -56,18 +62,17 @@ def wrap(
             "send less at a time"
         )
     return Envelope(
-        event_id=event_id or uuid.uuid4().bytes,
+        event_id=uuid.uuid4().bytes,
         type=type_name(message),
-        schema_version=schema_version,
+        schema_version=SCHEMA_VERSION,
         aggregate=aggregate,
-        actor=actor,
+        actor=cause.actor,
         time_us=time_us or time.time_ns() // 1000,
-        traceparent=traceparent,
-        causation_id=causation_id,
-        origin=origin,
+        traceparent=cause.traceparent,
+        origin=cause.origin,
         payload=payload,
         compression=compression,
-        reason=reason,
+        reason=cause.reason,
     )
 
 
@@ -98,6 +103,11 @@ def unwrap(record: Record, registry: Mapping[str, type[Message]]) -> tuple[Envel
     known = registry.get(envelope.type)
     if known is None:
         raise Quarantine(f"record {record.position} is of unknown type {envelope.type!r}")
+    if envelope.schema_version > SCHEMA_VERSION:
+        raise Quarantine(
+            f"record {record.position} has schema version {envelope.schema_version} of {envelope.type}; "
+            f"known is {SCHEMA_VERSION}"
+        )
     try:
         return envelope, known.FromString(payload_of(envelope))
     except DecodeError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 
 from rekam_runtime.errors import Retry
@@ -27,6 +27,10 @@ _PRESENT_S = 3.5 * _EVERY_S
 _PRESENT = "recall.present"  # the name of who is there
 _RECALLED = "recall.recalled"  # a recall's name, and the aggregate's
 _FORGOTTEN = "recall.forgotten"  # a recall's name, and a keeper's
+
+
+# Returns when no other process remembers the aggregate of this name as it was.
+Recall = Callable[[str], Awaitable[None]]
 
 
 class Keeper:

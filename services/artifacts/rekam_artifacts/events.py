@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from google.protobuf.message import Message
 
 from rekam_proto.artifacts.v1 import artifact_pb2
-from rekam_runtime.errors import Quarantine
 from rekam_runtime.eventlog.envelope import registry_of, unwrap
 from rekam_runtime.eventlog.port import Record, StreamSpec
 
@@ -18,8 +17,6 @@ FILES_SUBJECT = "rekam.artifacts.files"
 USES_SUBJECT = "rekam.artifacts.uses"
 UPLOADS_SUBJECT = "rekam.artifacts.uploads"
 COLLECTIONS_SUBJECT = "rekam.artifacts.collections"
-
-_SCHEMA_VERSION = 1
 
 _SUBJECTS = {
     artifact_pb2.FilesPut: FILES_SUBJECT,
@@ -54,9 +51,4 @@ class Placed:
 def decode(record: Record) -> Placed:
     """A record's event; raises Quarantine when this version cannot read it."""
     envelope, event = unwrap(record, _EVENTS)
-    if envelope.schema_version > _SCHEMA_VERSION:
-        raise Quarantine(
-            f"record {record.position} has schema version {envelope.schema_version} of {envelope.type}; "
-            f"known is {_SCHEMA_VERSION}"
-        )
     return Placed(event, record.position, envelope.time_us)

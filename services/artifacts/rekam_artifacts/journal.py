@@ -13,9 +13,9 @@ from google.protobuf.message import Message
 
 from rekam_artifacts.events import STREAM, subject_of
 from rekam_artifacts.reads import Reads
-from rekam_artifacts.requests import Cause, Context
+from rekam_artifacts.requests import Context
 from rekam_runtime.errors import Retry
-from rekam_runtime.eventlog.envelope import draft, wrap
+from rekam_runtime.eventlog.envelope import Cause, draft, wrap
 from rekam_runtime.eventlog.port import EventLog
 from rekam_runtime.postgres import Connection, Statements
 
@@ -37,7 +37,7 @@ class Journal:
 
         Raises Retry when it could not be applied, and lies in the quarantine.
         """
-        envelope = wrap(event, aggregate=aggregate, actor=cause.actor, traceparent=cause.traceparent)
+        envelope = wrap(event, cause, aggregate=aggregate)
         position = await self._log.append(draft(subject_of(event), envelope))
         async with self._reads.behind(position, context) as connection:
             reason = await connection.fetchval(_statements.set_aside, STREAM, position)

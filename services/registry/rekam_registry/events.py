@@ -8,17 +8,11 @@ from google.protobuf.message import Message
 
 from rekam_proto.event.v1.envelope_pb2 import Envelope
 from rekam_proto.registry.v1 import alias_pb2, history_pb2, model_pb2, transition_pb2, version_pb2
-from rekam_runtime.errors import Quarantine
 from rekam_runtime.eventlog.envelope import registry_of, unwrap
 from rekam_runtime.eventlog.port import Record, StreamSpec
 
 SERVICE = "registry"
 STREAM = "REKAM_REGISTRY"
-
-MODEL_SUBJECT_PREFIX = "rekam.registry.model."
-NAME_SUBJECT_PREFIX = "rekam.registry.name."
-
-_SCHEMA_VERSION = 1
 
 # They say who has a name; the models' own events say what it means.
 NameEvent = model_pb2.NameTaken | model_pb2.NameFreed
@@ -73,23 +67,17 @@ def control_stream(replicas: int = 1) -> StreamSpec:
 
 
 def model_subject(model_id: str) -> str:
-    return MODEL_SUBJECT_PREFIX + model_id
+    return f"rekam.registry.model.{model_id}"
 
 
 def name_subject(name: str) -> str:
     """A subject takes no text as users write it."""
-    return NAME_SUBJECT_PREFIX + hashlib.sha256(name.encode()).hexdigest()[:40]
+    return f"rekam.registry.name.{hashlib.sha256(name.encode()).hexdigest()[:40]}"
 
 
 def decode(record: Record) -> tuple[Envelope, Message]:
     """A record's envelope and event; raises Quarantine when this version cannot read it."""
-    envelope, event = unwrap(record, _EVENTS)
-    if envelope.schema_version > _SCHEMA_VERSION:
-        raise Quarantine(
-            f"record {record.position} has schema version {envelope.schema_version} of {envelope.type}; "
-            f"known is {_SCHEMA_VERSION}"
-        )
-    return envelope, event
+    return unwrap(record, _EVENTS)
 
 
 def change_of(position: int, envelope: Envelope, event: ModelEvent) -> history_pb2.Change:

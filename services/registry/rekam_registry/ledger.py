@@ -11,14 +11,16 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from google.protobuf.message import Message
+
 from rekam_proto.registry.v1 import model_pb2
 from rekam_registry import events
 from rekam_registry.events import ModelEvent
-from rekam_registry.requests import Cause
 from rekam_registry.state import ModelState, NameState
-from rekam_registry.subjects import Decision, Subject, Subjects, decide
 from rekam_runtime.errors import AlreadyExists, NotFound, Refused, Retry
+from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.eventlog.port import EventLog
+from rekam_runtime.eventlog.subjects import Decision, Subject, Subjects, decide
 
 _NAMES_WEIGHT = 4 * 1024 * 1024
 # A name goes from one model to another between two looks at the log at most so often.
@@ -37,10 +39,22 @@ class Ledger:
         """max_weight: bound of the memory for folded models, in bytes."""
         self._log = log
         self._names: Subjects[NameState] = Subjects(
-            log, subject=events.name_subject, kind="name", empty=NameState, max_weight=_NAMES_WEIGHT
+            log,
+            events.STREAM,
+            events.decode,
+            subject=events.name_subject,
+            kind="name",
+            empty=NameState,
+            max_weight=_NAMES_WEIGHT,
         )
         self._models: Subjects[ModelState] = Subjects(
-            log, subject=events.model_subject, kind="model", empty=ModelState, max_weight=max_weight
+            log,
+            events.STREAM,
+            events.decode,
+            subject=events.model_subject,
+            kind="model",
+            empty=ModelState,
+            max_weight=max_weight,
         )
 
     def forget(self) -> None:
@@ -55,7 +69,7 @@ class Ledger:
         created = event_of(uuid.uuid4().hex)
         named, model = self._names.get(name), self._models.get(created.model_id)
 
-        def what() -> Decision:
+        def what() -> Decision[Message]:
             if not named.state.owner:
                 taken = model_pb2.NameTaken(name=name, model_id=created.model_id)
                 return [(named, taken), (model, created)]
@@ -92,7 +106,7 @@ class Ledger:
         wanted = self._names.get(new_name)
 
         async def attempt(model: Subject[ModelState], named: Subject[NameState]) -> model_pb2.RegisteredModel:
-            def what() -> Decision:
+            def what() -> Decision[Message]:
                 event = decision(_named(model.state, name))
                 if event is None:
                     return ()
@@ -115,7 +129,7 @@ class Ledger:
         self, name: str, decision: Callable[[ModelState], model_pb2.ModelDeleted], cause: Cause
     ) -> None:
         async def attempt(model: Subject[ModelState], named: Subject[NameState]) -> None:
-            def what() -> Decision:
+            def what() -> Decision[Message]:
                 event = decision(_named(model.state, name))
                 return [(named, model_pb2.NameFreed(name=name, model_id=event.model_id)), (model, event)]
 
@@ -141,7 +155,7 @@ class Ledger:
         answer: Callable[[ModelState, ModelEvent | None], Answer],
         cause: Cause,
     ) -> Answer:
-        def what() -> Decision:
+        def what() -> Decision[ModelEvent]:
             event = decision(_named(model.state, name))
             if event is None:
                 return ()
@@ -149,9 +163,7 @@ class Ledger:
             return [(model, event)]
 
         decided = await decide(self._log, [model], what, cause)
-        event = decided[0][1] if decided else None
-        assert event is None or isinstance(event, ModelEvent)
-        return answer(model.state, event)
+        return answer(model.state, decided[0][1] if decided else None)
 
     async def _on(
         self, name: str, attempt: Callable[[Subject[ModelState], Subject[NameState]], Awaitable[Answer]]

@@ -22,7 +22,6 @@ class NameState:
     """Who has a name."""
 
     owner: str = ""
-    last_us: int = 0
     # Writers of the requests that took and freed it last; empty for plain requests. The same request
     # sent again is known by them.
     taken_by: str = ""
@@ -30,7 +29,6 @@ class NameState:
     weight: int = _NAME_WEIGHT
 
     def apply(self, event: Message, envelope: Envelope, position: int) -> None:
-        self.last_us = max(self.last_us, envelope.time_us)
         match event:
             case model_pb2.NameTaken():
                 self.owner, self.taken_by = event.model_id, envelope.origin.writer
@@ -69,12 +67,10 @@ class ModelState:
     # What writers made, each by one request: the version, and the request for a transition.
     creators: dict[str, int] = field(default_factory=dict)
     askers: dict[str, int] = field(default_factory=dict)
-    last_us: int = 0
     weight: int = _MODEL_WEIGHT
 
     def apply(self, event: Message, envelope: Envelope, position: int) -> None:
         now_us = envelope.time_us
-        self.last_us = max(self.last_us, now_us)
         # Never taken back: an upper bound will do.
         self.weight += 2 * len(envelope.payload)
         match event:

@@ -6,7 +6,6 @@ from google.protobuf.message import Message
 
 from rekam_proto.event.v1.envelope_pb2 import Envelope
 from rekam_proto.tracking.v1 import experiment_pb2, logged_model_pb2, run_pb2
-from rekam_runtime.errors import Quarantine
 from rekam_runtime.eventlog.envelope import registry_of, unwrap
 from rekam_runtime.eventlog.port import Record, StreamSpec
 
@@ -14,11 +13,6 @@ SERVICE = "tracking"
 STREAM = "REKAM_TRACKING"
 
 CATALOG_SUBJECT = "rekam.tracking.experiments"
-EXPERIMENT_SUBJECT_PREFIX = "rekam.tracking.experiment."
-RUN_SUBJECT_PREFIX = "rekam.tracking.run."
-MODEL_SUBJECT_PREFIX = "rekam.tracking.model."
-
-_SCHEMA_VERSION = 1
 
 _EVENTS = registry_of(
     experiment_pb2.ExperimentCreated,
@@ -51,12 +45,19 @@ def control_stream(replicas: int = 1) -> StreamSpec:
     return StreamSpec(STREAM, ("rekam.tracking.>",), replicas)
 
 
+def experiment_subject(experiment_id: str) -> str:
+    """Of its tags; the rest of all experiments is one subject."""
+    return f"rekam.tracking.experiment.{experiment_id}"
+
+
+def run_subject(run_id: str) -> str:
+    return f"rekam.tracking.run.{run_id}"
+
+
+def model_subject(model_id: str) -> str:
+    return f"rekam.tracking.model.{model_id}"
+
+
 def decode(record: Record) -> tuple[Envelope, Message]:
     """A record's envelope and event; raises Quarantine when this version cannot read it."""
-    envelope, event = unwrap(record, _EVENTS)
-    if envelope.schema_version > _SCHEMA_VERSION:
-        raise Quarantine(
-            f"record {record.position} has schema version {envelope.schema_version} of {envelope.type}; "
-            f"known is {_SCHEMA_VERSION}"
-        )
-    return envelope, event
+    return unwrap(record, _EVENTS)

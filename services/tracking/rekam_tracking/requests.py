@@ -7,9 +7,9 @@ from typing import Any, Protocol, TypeAlias
 import grpc.aio
 
 from rekam_proto.event.v1.envelope_pb2 import Origin
+from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.rpc.tracing import traceparent_of
 from rekam_tracking import rules
-from rekam_tracking.aggregates import Cause
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 

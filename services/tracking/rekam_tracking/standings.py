@@ -6,7 +6,7 @@ from typing import Protocol
 
 from rekam_proto.tracking.v1 import read_pb2
 from rekam_runtime.errors import FailedPrecondition, NotFound
-from rekam_tracking.aggregates import Cause
+from rekam_runtime.eventlog.envelope import Cause
 
 
 class Standing(Protocol):

@@ -19,7 +19,7 @@ from rekam_proto.artifacts.v1.artifact_pb2 import GarbageCollected
 from rekam_runtime.blobs.memory import MemoryStore
 from rekam_runtime.blobs.port import Blob
 from rekam_runtime.errors import FailedPrecondition
-from rekam_runtime.eventlog.envelope import draft, wrap
+from rekam_runtime.eventlog.envelope import Cause, draft, wrap
 from rekam_runtime.eventlog.memory import MemoryLog
 from rekam_runtime.process import beside
 from rekam_runtime.projection import FreshReads
@@ -108,7 +108,7 @@ async def test_what_a_collector_left_undone_is_done_by_the_next(artifacts: Artif
     await artifacts.put("a", b"1")
     await artifacts.delete("a")
     event = GarbageCollected(digests=[bytes.fromhex(digest_of(b"1"))])
-    await artifacts.log.append(draft(COLLECTIONS_SUBJECT, wrap(event, aggregate="", actor="killed")))
+    await artifacts.log.append(draft(COLLECTIONS_SUBJECT, wrap(event, Cause("killed"), aggregate="")))
     assert len(await objects(artifacts)) == 1
     assert (await artifacts.collect()).removed == 1
     assert await objects(artifacts) == set()
@@ -121,7 +121,7 @@ async def test_a_file_put_after_a_collection_was_decided_keeps_its_bytes(artifac
     put = artifact_pb2.PutFilesRequest(files=[artifact_pb2.File(path="b", digest=digest_of(b"1"), size=1)])
     await artifacts.files.PutFiles(put)
     event = GarbageCollected(digests=[bytes.fromhex(digest_of(b"1"))])
-    await artifacts.log.append(draft(COLLECTIONS_SUBJECT, wrap(event, aggregate="", actor="late")))
+    await artifacts.log.append(draft(COLLECTIONS_SUBJECT, wrap(event, Cause("late"), aggregate="")))
     assert (await artifacts.collect()).removed == 0
     assert await artifacts.read("b") == b"1"
 
@@ -199,7 +199,7 @@ async def test_of_a_race_of_puts_deletes_and_collections_no_listed_file_loses_it
         """What a collector says that was held up since it looked: that nobody has any of the bytes."""
         event = GarbageCollected(digests=[bytes.fromhex(digest_of(text)) for text in texts])
         while not ending.is_set():
-            await artifacts.log.append(draft(COLLECTIONS_SUBJECT, wrap(event, aggregate="", actor="late")))
+            await artifacts.log.append(draft(COLLECTIONS_SUBJECT, wrap(event, Cause("late"), aggregate="")))
             await asyncio.sleep(0.01)
 
     async def read() -> None:

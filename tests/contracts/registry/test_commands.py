@@ -15,16 +15,17 @@ from rekam_registry.aliases import command as aliases
 from rekam_registry.errors import Stale
 from rekam_registry.ledger import Ledger
 from rekam_registry.models import command as models
-from rekam_registry.requests import Cause
 from rekam_registry.state import ModelState
 from rekam_registry.versions import command as versions
 from rekam_runtime.errors import AlreadyExists, NotFound, Refused
+from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.memory import MemoryLog
 from rekam_runtime.eventlog.port import EventLog
 from tests.support.nats import NatsServer
 
-CAUSE = Cause(By(actor="ada", reason="a test"))
+BY = By(actor="ada", reason="a test")
+CAUSE = Cause(BY.actor, BY.reason)
 _MB = 1024 * 1024
 
 
@@ -58,11 +59,11 @@ async def register(ledger: Ledger, name: str, cause: Cause = CAUSE) -> int:
 
 
 async def rename(ledger: Ledger, name: str, new_name: str, cause: Cause = CAUSE) -> model_pb2.RegisteredModel:
-    return await ledger.rename(name, new_name, lambda state: models.rename(state, new_name, cause.by), cause)
+    return await ledger.rename(name, new_name, lambda state: models.rename(state, new_name, BY), cause)
 
 
 async def delete(ledger: Ledger, name: str, cause: Cause = CAUSE) -> None:
-    await ledger.delete(name, lambda state: models.delete(state, cause.by), cause)
+    await ledger.delete(name, lambda state: models.delete(state, BY), cause)
 
 
 async def look(ledger: Ledger, name: str) -> model_pb2.RegisteredModel:
@@ -89,7 +90,7 @@ async def test_numbers_are_never_given_again(log: EventLog) -> None:
     one, other = replicas(log, 2)
     await create(one, "m")
     assert [await register(one, "m"), await register(other, "m")] == [1, 2]
-    await one.change("m", lambda state: versions.delete(state, 2, CAUSE.by), lambda state, event: None, CAUSE)
+    await one.change("m", lambda state: versions.delete(state, 2, BY), lambda state, event: None, CAUSE)
     assert await register(other, "m") == 3
     await delete(other, "m")
     with pytest.raises(NotFound):
@@ -144,7 +145,7 @@ async def test_requests_sent_again_are_answered_like_the_first_time(log: EventLo
     one, other = replicas(log, 2)
 
     def again(writer: str) -> Cause:
-        return Cause(By(actor="ada", origin=Origin(writer=writer, sequence=1)))
+        return Cause("ada", origin=Origin(writer=writer, sequence=1))
 
     made = await create(one, "m", again("w1"))
     assert await create(other, "m", again("w1")) == made
@@ -168,7 +169,7 @@ async def test_of_two_who_expect_the_same_one_is_told_that_it_is_stale(log: Even
     def point(ledger: Ledger, version: int, expected: int) -> Awaitable[None]:
         return ledger.change(
             "m",
-            lambda state: aliases.set_alias(state, "a", version, expected=expected, by=CAUSE.by),
+            lambda state: aliases.set_alias(state, "a", version, expected=expected, by=BY),
             lambda state, event: None,
             CAUSE,
         )
@@ -203,7 +204,7 @@ async def test_every_event_has_its_author_and_reason(log: EventLog) -> None:
     await ledger.change(
         "m",
         lambda state: versions.transition(
-            state, 1, read_pb2.STAGE_STAGING, archive_existing=True, expected=0, by=CAUSE.by
+            state, 1, read_pb2.STAGE_STAGING, archive_existing=True, expected=0, by=BY
         ),
         lambda state, event: None,
         CAUSE,

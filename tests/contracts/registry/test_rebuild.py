@@ -14,7 +14,7 @@ from rekam_proto.log.v1 import log_pb2
 from rekam_proto.registry.v1 import model_pb2, version_pb2
 from rekam_proto.registry.v1.read_pb2 import AsOf, By
 from rekam_registry import events
-from rekam_runtime.eventlog.envelope import draft, wrap
+from rekam_runtime.eventlog.envelope import Cause, draft, wrap
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from tests.contracts.registry.test_histories import History, check
 from tests.support.registry_service import RegistryClient, RegistryService
@@ -45,10 +45,10 @@ async def test_what_cannot_be_applied_is_set_aside_and_the_rest_goes_on(
     registry: RegistryService, log: JetStreamLog
 ) -> None:
     client = registry.client
-    unknown = wrap(Envelope(), aggregate="x", actor="test")
+    unknown = wrap(Envelope(), Cause("test"), aggregate="x")
     at = await log.append(draft(events.model_subject(uuid.uuid4().hex), unknown))
     orphan = version_pb2.VersionUpdated(model_id=uuid.uuid4().hex, version=1, name="gone")
-    envelope = wrap(orphan, aggregate="x", actor="test")
+    envelope = wrap(orphan, Cause("test"), aggregate="x")
     behind = await log.append(draft(events.model_subject(orphan.model_id), envelope))
     await client.models.CreateRegisteredModel(
         model_pb2.CreateRegisteredModelRequest(name="m", by=By(actor="ada"))

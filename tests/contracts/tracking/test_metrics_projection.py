@@ -11,7 +11,7 @@ from rekam_proto.event.v1.envelope_pb2 import Envelope
 from rekam_proto.ingest.v1 import ingest_pb2, points_pb2, views_pb2
 from rekam_proto.tracking.v1 import metric_pb2
 from rekam_runtime.errors import Quarantine
-from rekam_runtime.eventlog.envelope import type_name, wrap
+from rekam_runtime.eventlog.envelope import Cause, type_name, wrap
 from rekam_runtime.eventlog.port import Record
 from rekam_tracking.metrics import query
 from rekam_tracking.metrics.chunks import MAX_CHUNK_ROWS
@@ -77,8 +77,8 @@ async def test_of_a_text_and_a_frame_with_one_sequence_the_first_in_the_log_coun
         text.run_id = bytes.fromhex(run)
         envelope = wrap(
             views_pb2.PointsAppendedView(records=[views_pb2.PointRecordView(text=text)]),
+            Cause(),
             aggregate="",
-            actor="",
         )
         envelope.type = type_name(points_pb2.PointsAppended)
         first = Record(1, "rekam.points.0", envelope.SerializeToString())
@@ -210,7 +210,7 @@ def broken(**changes: object) -> Record:
 def announcing(*keys: str, hash: bytes | None = None) -> Record:
     key_set = ingest_pb2.KeySet(hash=hash or query_hash(keys), keys=keys)
     event = views_pb2.PointsAppendedView(records=[views_pb2.PointRecordView(key_set=key_set)])
-    envelope = wrap(event, aggregate="", actor="test")
+    envelope = wrap(event, Cause("test"), aggregate="")
     envelope.type = "rekam_proto.ingest.v1.PointsAppended"
     return Record(1, "s", envelope.SerializeToString())
 

@@ -12,7 +12,7 @@ import pytest
 
 from rekam_proto.event.v1.envelope_pb2 import Envelope
 from rekam_runtime.errors import AlreadyExists, FailedPrecondition
-from rekam_runtime.eventlog.envelope import draft, wrap
+from rekam_runtime.eventlog.envelope import Cause, draft, wrap
 from rekam_runtime.eventlog.memory import MemoryLog
 from rekam_runtime.eventlog.port import Draft, EventLog
 from rekam_runtime.eventlog.shards import points_stream, points_streams
@@ -23,7 +23,6 @@ from rekam_runtime.projection import FreshReads, Projector, quarantine_stream
 from rekam_runtime.rebuild import Rebuilder, requests
 from rekam_runtime.rebuild.requests import Standing
 from rekam_tracking import events
-from rekam_tracking.aggregates import Cause
 from rekam_tracking.metrics import upkeep
 from rekam_tracking.plan import parts, plan
 from tests.contracts.test_projection import running, until
@@ -57,7 +56,7 @@ class Tracking:
 
     async def append_poison(self) -> tuple[str, int]:
         """An event that this version does not know; where it is."""
-        envelope = wrap(Envelope(), aggregate="x", actor="test")
+        envelope = wrap(Envelope(), Cause("test"), aggregate="x")
         at = await self.log.append(draft("rekam.tracking.run.poison", envelope))
         return events.STREAM, at
 

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from rekam_proto.ingest.v1 import ingest_pb2, points_pb2, views_pb2
 from rekam_proto.tracking.v1 import dataset_pb2, experiment_pb2, logged_model_pb2, run_pb2
 from rekam_proto.tracking.v1.read_pb2 import Param, Tag
-from rekam_runtime.eventlog.envelope import draft, type_name, wrap
+from rekam_runtime.eventlog.envelope import Cause, draft, type_name, wrap
 from rekam_runtime.eventlog.memory import MemoryLog
 from rekam_runtime.eventlog.port import Draft
 from rekam_runtime.eventlog.shards import points_stream, points_streams, points_subject, shard_of
@@ -76,7 +76,7 @@ class History:
         subject = f"rekam.tracking.run.{uuid.uuid4().hex}"
         if choose.random() < 0.03:
             await self.log.append(Draft(subject, choose.randbytes(9), uuid.uuid4().hex))
-        await self.log.append(draft(subject, wrap(event, aggregate="x", actor="test")))
+        await self.log.append(draft(subject, wrap(event, Cause("test"), aggregate="x")))
 
     def _experiment(self) -> Message:
         choose = self.random
@@ -188,7 +188,7 @@ class History:
                 self.announced.add(shard << 8 | number)
                 key_set = ingest_pb2.KeySet(hash=key_set_hash(keys), keys=keys)
                 records.insert(0, views_pb2.PointRecordView(key_set=key_set))
-        envelope = wrap(views_pb2.PointsAppendedView(records=records), aggregate="", actor="test")
+        envelope = wrap(views_pb2.PointsAppendedView(records=records), Cause("test"), aggregate="")
         envelope.type = type_name(points_pb2.PointsAppended)
         await self.log.append(Draft(points_subject(shard), envelope.SerializeToString(), uuid.uuid4().hex))
 

@@ -36,7 +36,7 @@ def state() -> ModelState:
 
 def take(state: ModelState, event: ModelEvent | None, by: By = ADA) -> None:
     assert event is not None
-    state.apply(event, Envelope(actor=by.actor, time_us=state.last_us + 1), 0)
+    state.apply(event, Envelope(actor=by.actor), 0)
 
 
 def move(

@@ -9,7 +9,7 @@ import pytest
 from rekam_proto.event.v1.envelope_pb2 import COMPRESSION_ZSTD, Envelope
 from rekam_proto.tracking.v1 import read_pb2, run_pb2
 from rekam_runtime.errors import Invalid, Quarantine
-from rekam_runtime.eventlog.envelope import MAX_PAYLOAD_BYTES, registry_of, unwrap, wrap
+from rekam_runtime.eventlog.envelope import MAX_PAYLOAD_BYTES, Cause, registry_of, unwrap, wrap
 from rekam_runtime.eventlog.port import Record
 
 REGISTRY = registry_of(run_pb2.TagsSet)
@@ -20,7 +20,7 @@ def tags(value: str) -> run_pb2.TagsSet:
 
 
 def stored(event: run_pb2.TagsSet) -> Envelope:
-    return wrap(event, aggregate="run/a", actor="ada")
+    return wrap(event, Cause("ada"), aggregate="run/a")
 
 
 def read(envelope: Envelope) -> object:

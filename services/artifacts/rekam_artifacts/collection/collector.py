@@ -19,11 +19,11 @@ from google.protobuf.message import Message
 from rekam_artifacts.events import SERVICE
 from rekam_artifacts.journal import Journal
 from rekam_artifacts.reads import Reads
-from rekam_artifacts.requests import Cause
 from rekam_proto.artifacts.v1.artifact_pb2 import CollectResponse, GarbageCollected, ObjectsRemoved
 from rekam_proto.tracking.v1 import read_pb2
 from rekam_runtime.blobs.port import BlobStore
 from rekam_runtime.errors import RekamError
+from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.postgres import Row, Statements
 
 PREFIX = "blobs/"

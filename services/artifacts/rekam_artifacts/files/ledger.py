@@ -9,10 +9,11 @@ from rekam_artifacts.files.command import Refusal
 from rekam_artifacts.files.surroundings import around
 from rekam_artifacts.journal import Journal
 from rekam_artifacts.reads import Reads
-from rekam_artifacts.requests import Cause, Context
+from rekam_artifacts.requests import Context
 from rekam_proto.artifacts.v1.artifact_pb2 import File, FilesDeleted, FilesPut
 from rekam_proto.tracking.v1 import read_pb2
 from rekam_runtime.errors import FailedPrecondition
+from rekam_runtime.eventlog.envelope import Cause
 
 _STRONG = read_pb2.CONSISTENCY_STRONG
 _EVENTUAL = read_pb2.CONSISTENCY_EVENTUAL

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rekam_artifacts.journal import Journal
-from rekam_artifacts.requests import Cause, Context
+from rekam_artifacts.requests import Context
 from rekam_proto.artifacts.v1.artifact_pb2 import File, FilesUsed
+from rekam_runtime.eventlog.envelope import Cause
 
 
 async def record_use(

@@ -13,12 +13,13 @@ from uuid import UUID
 
 from rekam_artifacts.journal import Journal
 from rekam_artifacts.reads import Reads
-from rekam_artifacts.requests import Cause, Context
+from rekam_artifacts.requests import Context
 from rekam_proto.artifacts.v1 import artifact_pb2
 from rekam_proto.artifacts.v1.artifact_pb2 import File, SignedPart, Upload, UploadAborted, UploadStarted
 from rekam_proto.tracking.v1 import read_pb2
 from rekam_runtime.blobs.port import Blob, BlobStore, Part, SignedRequest
 from rekam_runtime.errors import FailedPrecondition, Invalid, NotFound
+from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.postgres import Row, Statements
 
 _STRONG = read_pb2.CONSISTENCY_STRONG

@@ -20,7 +20,7 @@ import structlog
 from rekam_gateway import telemetry
 from rekam_proto.ingest.v1 import points_pb2, views_pb2
 from rekam_runtime.errors import RekamError, Retry
-from rekam_runtime.eventlog.envelope import draft, wrap
+from rekam_runtime.eventlog.envelope import Cause, draft, wrap
 from rekam_runtime.eventlog.port import EventLog
 
 BATCH_BYTES = 512 * 1024
@@ -126,7 +126,7 @@ class ShardPublisher:
         return batch
 
     async def _append(self, batch: list[_Queued]) -> None:
-        envelope = wrap(points_pb2.PointsAppended(), aggregate="", actor="gateway")
+        envelope = wrap(points_pb2.PointsAppended(), Cause("gateway"), aggregate="")
         envelope.payload = b"".join([queued.record for queued in batch])
         event_draft = draft(self._subject, envelope)
         telemetry.append_bytes.observe(len(event_draft.data))

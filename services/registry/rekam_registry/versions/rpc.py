@@ -7,9 +7,10 @@ from rekam_registry import rules, uris
 from rekam_registry.events import ModelEvent
 from rekam_registry.ledger import Ledger
 from rekam_registry.reads import Reads
-from rekam_registry.requests import Cause, Context, cause_of
+from rekam_registry.requests import Context, cause_of
 from rekam_registry.state import ModelState, tags_of
 from rekam_registry.versions import command, query
+from rekam_runtime.eventlog.envelope import Cause
 
 SERVICE = "rekam_proto.registry.v1.ModelVersionService"
 

@@ -6,9 +6,11 @@ import time
 from collections.abc import Mapping, Sequence
 
 from rekam_proto.tracking.v1 import experiment_pb2
+from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.eventlog.port import EventLog
+from rekam_runtime.eventlog.recall import Recall
+from rekam_runtime.eventlog.subjects import Subject, Subjects
 from rekam_tracking import events
-from rekam_tracking.aggregates import Aggregate, Aggregates, Cause, Recall
 from rekam_tracking.experiments import command
 from rekam_tracking.experiments.command import Catalog, Entry, Tags
 
@@ -24,17 +26,25 @@ class Experiments:
         self._root = artifact_root
         self._recall = recall
         self._catalog = self._empty_catalog()
-        self._tags = Aggregates(
+        self._tags = Subjects(
             log,
             events.STREAM,
-            subject_prefix=events.EXPERIMENT_SUBJECT_PREFIX,
-            name_prefix="experiment/",
+            events.decode,
+            subject=events.experiment_subject,
+            kind="experiment",
             empty=Tags,
             max_weight=_MAX_TAGS_WEIGHT,
         )
 
-    def _empty_catalog(self) -> Aggregate[Catalog]:
-        return Aggregate(self._log, events.STREAM, events.CATALOG_SUBJECT, "experiments", Catalog())
+    def _empty_catalog(self) -> Subject[Catalog]:
+        return Subject(
+            self._log,
+            events.STREAM,
+            events.decode,
+            subject=events.CATALOG_SUBJECT,
+            aggregate="experiments",
+            state=Catalog(),
+        )
 
     async def start(self) -> None:
         """Fold what is there and make experiment "0" where it is not."""

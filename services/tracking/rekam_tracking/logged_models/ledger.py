@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from google.protobuf.message import Message
 
 from rekam_proto.tracking.v1 import logged_model_pb2
+from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.eventlog.port import EventLog
+from rekam_runtime.eventlog.subjects import Subjects
 from rekam_tracking import events, names
-from rekam_tracking.aggregates import Aggregates, Cause
 from rekam_tracking.logged_models import command
 from rekam_tracking.logged_models.command import LoggedModelState
 from rekam_tracking.standings import Experiments
@@ -24,11 +25,12 @@ class LoggedModels:
 
     def __init__(self, log: EventLog, experiments: Experiments) -> None:
         self._experiments = experiments
-        self._kept = Aggregates(
+        self._kept = Subjects(
             log,
             events.STREAM,
-            subject_prefix=events.MODEL_SUBJECT_PREFIX,
-            name_prefix="model/",
+            events.decode,
+            subject=events.model_subject,
+            kind="model",
             empty=LoggedModelState,
             max_weight=_MAX_WEIGHT,
         )
@@ -54,8 +56,8 @@ class LoggedModels:
         name = name or names.generate()
         now_ms = _now_ms()
         await self._experiments.catch_up()
-        aggregate = self._kept.get(model_id)
-        await aggregate.command(
+        model = self._kept.get(model_id)
+        await model.command(
             lambda state: command.create(
                 state,
                 model_id=model_id,
@@ -71,7 +73,7 @@ class LoggedModels:
             ),
             cause,
         )
-        return aggregate.state
+        return model.state
 
     async def finalize(
         self, model_id: str, status: logged_model_pb2.LoggedModelStatus, cause: Cause
@@ -114,9 +116,9 @@ class LoggedModels:
             command.require(state, model_id)
             return decide(state)
 
-        aggregate = self._kept.get(model_id)
-        await aggregate.command(decide_on_model, cause)
-        return aggregate.state
+        model = self._kept.get(model_id)
+        await model.command(decide_on_model, cause)
+        return model.state
 
 
 def _now_ms() -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.eventlog.port import EventLog
+from rekam_runtime.eventlog.subjects import Subjects
 from rekam_tracking import events
-from rekam_tracking.aggregates import Aggregates, Cause
 from rekam_tracking.runs import command
 from rekam_tracking.runs.command import RunState
 
@@ -16,11 +17,12 @@ class Fates:
     """The system's own decisions on runs; a client that was faster wins."""
 
     def __init__(self, log: EventLog) -> None:
-        self._runs = Aggregates(
+        self._runs = Subjects(
             log,
             events.STREAM,
-            subject_prefix=events.RUN_SUBJECT_PREFIX,
-            name_prefix="run/",
+            events.decode,
+            subject=events.run_subject,
+            kind="run",
             empty=RunState,
             max_weight=_MAX_WEIGHT,
         )

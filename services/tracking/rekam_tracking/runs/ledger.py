@@ -11,9 +11,11 @@ from google.protobuf.message import Message
 
 from rekam_proto.tracking.v1 import dataset_pb2, run_pb2
 from rekam_runtime.errors import NotFound, Retry
+from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.eventlog.port import EventLog
+from rekam_runtime.eventlog.recall import Recall
+from rekam_runtime.eventlog.subjects import Subject, Subjects
 from rekam_tracking import events, names
-from rekam_tracking.aggregates import Aggregate, Aggregates, Cause, Recall
 from rekam_tracking.runs import command
 from rekam_tracking.runs.command import RunState
 from rekam_tracking.standings import Experiments, Standing
@@ -26,11 +28,12 @@ class Runs:
         """max_weight: about how many bytes the folded runs may take."""
         self._experiments = experiments
         self._recall = recall
-        self._kept = Aggregates(
+        self._kept = Subjects(
             log,
             events.STREAM,
-            subject_prefix=events.RUN_SUBJECT_PREFIX,
-            name_prefix="run/",
+            events.decode,
+            subject=events.run_subject,
+            kind="run",
             empty=RunState,
             max_weight=max_weight,
         )
@@ -59,9 +62,9 @@ class Runs:
         """
         run_id = run_id or uuid.uuid4().hex
         chosen = command.choose_name(name, tags, names.generate())
-        aggregate = self._kept.get(run_id)
-        experiment = await self._experiment_for(aggregate, experiment_id, experiment_name, cause)
-        await aggregate.command(
+        run = self._kept.get(run_id)
+        experiment = await self._experiment_for(run, experiment_id, experiment_name, cause)
+        await run.command(
             lambda state: command.create(
                 state,
                 run_id=run_id,
@@ -76,10 +79,10 @@ class Runs:
             ),
             cause,
         )
-        return aggregate.state, self._standing_of(aggregate.state)
+        return run.state, self._standing_of(run.state)
 
     async def _experiment_for(
-        self, aggregate: Aggregate[RunState], id: str, name: str, cause: Cause
+        self, run: Subject[RunState], id: str, name: str, cause: Cause
     ) -> Standing | None:
         """The experiment of a creation; None when there is none, which matters only to a new run."""
         await self._experiments.catch_up()
@@ -88,8 +91,8 @@ class Runs:
         if (found := self._experiments.standing_by_name(name)) is not None:
             return found
         # A creation that comes again, late, must not create an experiment that was renamed since.
-        await aggregate.catch_up()
-        if aggregate.state.run_id:
+        await run.catch_up()
+        if run.state.run_id:
             return None
         return await self._experiments.ensure(name, Cause(cause.actor, traceparent=cause.traceparent))
 
@@ -160,10 +163,10 @@ class Runs:
 
     async def state(self, run_id: str) -> tuple[RunState, Standing]:
         """The run as it stands in the log now."""
-        aggregate = self._kept.get(run_id)
+        run = self._kept.get(run_id)
         await self._experiments.catch_up()
-        await aggregate.catch_up()
-        state = aggregate.state
+        await run.catch_up()
+        state = run.state
         _require(state, run_id)
         return state, self._standing_of(state)
 
@@ -176,9 +179,9 @@ class Runs:
 
         # The run's own subject guards the append; its experiment's standing is looked up.
         await self._experiments.catch_up()
-        aggregate = self._kept.get(run_id)
-        await aggregate.command(decide_on_run, cause)
-        return aggregate.state, self._standing_of(aggregate.state)
+        run = self._kept.get(run_id)
+        await run.command(decide_on_run, cause)
+        return run.state, self._standing_of(run.state)
 
     def _standing_of(self, state: RunState) -> Standing:
         standing = self._experiments.standing(state.experiment_id)

@@ -18,11 +18,9 @@ import structlog
 from google.protobuf.message import Message
 
 from rekam_proto.event.v1.envelope_pb2 import Envelope
-from rekam_registry import events
-from rekam_registry.requests import Cause
 from rekam_runtime.errors import Quarantine, Refused, Retry
-from rekam_runtime.eventlog.envelope import draft, wrap
-from rekam_runtime.eventlog.port import Conflict, Draft, EventLog
+from rekam_runtime.eventlog.envelope import Cause, draft, wrap
+from rekam_runtime.eventlog.port import Conflict, Draft, EventLog, Record
 
 _log = structlog.get_logger(__name__)
 
@@ -30,31 +28,50 @@ _log = structlog.get_logger(__name__)
 # least one wins each round.
 _MAX_TRIES = 64
 
+# Envelope and event of a record; raises Quarantine when this version cannot read it.
+Decode = Callable[[Record], tuple[Envelope, Message]]
+
 
 class State(Protocol):
-    """What the events of one subject add up to. weight: about how many bytes of memory it takes."""
+    """What the events of one subject add up to."""
 
-    last_us: int
-    weight: int
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes."""
+        ...
 
-    def apply(self, event: Message, envelope: Envelope, position: int) -> None: ...
+    def apply(self, event: Message, envelope: Envelope, position: int) -> None:
+        """Take in the next event; one that this version does not know is passed over."""
+        ...
 
 
 StateT = TypeVar("StateT", bound=State)
+EventT = TypeVar("EventT", bound=Message)
 
 
 class Subject(Generic[StateT]):
     """One subject, folded up to a position."""
 
-    def __init__(self, log: EventLog, subject: str, aggregate: str, state: StateT) -> None:
+    def __init__(
+        self, log: EventLog, stream: str, decode: Decode, *, subject: str, aggregate: str, state: StateT
+    ) -> None:
+        """aggregate: what its events' envelopes call it."""
         self._log = log
+        self._stream = stream
+        self._decode = decode
         self._subject = subject
-        self._aggregate = aggregate
+        self._last_us = 0
+        self._reading: asyncio.Task[None] | None = None
+        self._next_reading: asyncio.Task[None] | None = None
+        self.aggregate = aggregate
         self.state = state
         self.position = 0
         self.writing = asyncio.Lock()
-        self._reading: asyncio.Task[None] | None = None
-        self._next_reading: asyncio.Task[None] | None = None
+
+    @property
+    def earliest_us(self) -> int:
+        """An event of this time, or later, is dated after all that it follows."""
+        return self._last_us + 1
 
     async def catch_up(self) -> None:
         """Fold in all that lies in the log at the time of the call.
@@ -71,37 +88,37 @@ class Subject(Generic[StateT]):
         if before is not None:
             await asyncio.wait([before])
         self._reading, self._next_reading = self._next_reading, None
-        for record in await self._log.read(events.STREAM, self._subject, after=self.position):
+        for record in await self._log.read(self._stream, self._subject, after=self.position):
             if record.position <= self.position:
                 continue  # an append of ours that was folded in meanwhile
             try:
-                envelope, event = events.decode(record)
+                envelope, event = self._decode(record)
             except Quarantine as fault:
                 # The projection sets it aside where people see it; a decision goes on without it.
                 _log.warning("event passed over", position=record.position, reason=fault.message)
+                self.position = record.position
             else:
-                self.state.apply(event, envelope, record.position)
-            self.position = record.position
+                self.take_in(event, envelope, record.position)
 
-    def envelope(self, event: Message, cause: Cause, time_us: int) -> Envelope:
-        return wrap(
-            event,
-            aggregate=self._aggregate,
-            actor=cause.by.actor,
-            reason=cause.by.reason,
-            origin=cause.by.origin if cause.by.HasField("origin") else None,
-            traceparent=cause.traceparent,
-            time_us=time_us,
-        )
+    async def command(self, decision: Callable[[StateT], EventT | None], cause: Cause) -> EventT | None:
+        """Append the event that `decision` answers for this subject alone; returns it. See `decide`."""
+
+        def what() -> Decision[EventT]:
+            event = decision(self.state)
+            return () if event is None else [(self, event)]
+
+        decided = await decide(self._log, [self], what, cause)
+        return decided[0][1] if decided else None
 
     def draft(self, envelope: Envelope) -> Draft:
         return draft(self._subject, envelope, expected=self.position)
 
     def take_in(self, event: Message, envelope: Envelope, position: int) -> None:
-        """What was appended, unless it was read meanwhile."""
+        """The next event, unless it was taken in before."""
         if position > self.position:
             self.state.apply(event, envelope, position)
             self.position = position
+            self._last_us = max(self._last_us, envelope.time_us)
 
 
 class Subjects(Generic[StateT]):
@@ -110,6 +127,8 @@ class Subjects(Generic[StateT]):
     def __init__(
         self,
         log: EventLog,
+        stream: str,
+        decode: Decode,
         *,
         subject: Callable[[str], str],
         kind: str,
@@ -118,6 +137,8 @@ class Subjects(Generic[StateT]):
     ) -> None:
         """max_weight: bound of the states' weights together, in bytes."""
         self._log = log
+        self._stream = stream
+        self._decode = decode
         self._subject = subject
         self._kind = kind
         self._empty = empty
@@ -129,7 +150,7 @@ class Subjects(Generic[StateT]):
         """The subject as far as it is folded; maybe not at all yet."""
         kept = self._kept.pop(id, None)
         if kept is None:
-            found = Subject(self._log, self._subject(id), f"{self._kind}/{id}", self._empty())
+            found = self._new(id)
         else:
             found, weight = kept
             self._weight -= weight
@@ -141,6 +162,16 @@ class Subjects(Generic[StateT]):
             self._weight -= weight
         return found
 
+    def _new(self, id: str) -> Subject[StateT]:
+        return Subject(
+            self._log,
+            self._stream,
+            self._decode,
+            subject=self._subject(id),
+            aggregate=f"{self._kind}/{id}",
+            state=self._empty(),
+        )
+
     def forget(self) -> None:
         """Drop every folded state; what is under way goes on with the one it has."""
         self._kept.clear()
@@ -148,12 +179,12 @@ class Subjects(Generic[StateT]):
 
 
 # What is to be appended: an event for each subject, all or none.
-Decision = Sequence[tuple[Subject[Any], Message]]
+Decision = Sequence[tuple[Subject[Any], EventT]]
 
 
 async def decide(
-    log: EventLog, involved: Sequence[Subject[Any]], what: Callable[[], Decision], cause: Cause
-) -> Decision:
+    log: EventLog, involved: Sequence[Subject[Any]], what: Callable[[], Decision[EventT]], cause: Cause
+) -> Decision[EventT]:
     """Append what `what` answers, decided against the log; returns it.
 
     involved: the subjects that it looks at; writers of the first one stand in line.
@@ -164,7 +195,7 @@ async def decide(
     async with involved[0].writing:
         fresh = False
         for _ in range(_MAX_TRIES):
-            decision: Decision = ()
+            decision: Decision[EventT] = ()
             try:
                 decision = what()
             except Refused:
@@ -181,14 +212,15 @@ async def decide(
                 return ()
             await asyncio.gather(*(subject.catch_up() for subject in involved))
             fresh = True
-    raise Retry("the model is changed by too many at once: send the request again")
+    raise Retry(f"{involved[0].aggregate} is changed by too many at once: send the request again")
 
 
-async def _append(log: EventLog, decision: Decision, cause: Cause) -> None:
-    # Later than all that it follows, whatever this machine's clock says: the order of a model's times
-    # is that of its events.
-    now_us = max(time.time_ns() // 1_000, *(subject.state.last_us + 1 for subject, _ in decision))
-    envelopes = [subject.envelope(event, cause, now_us) for subject, event in decision]
+async def _append(log: EventLog, decision: Decision[EventT], cause: Cause) -> None:
+    # Whatever this machine's clock says: the order of a subject's times is that of its events.
+    now_us = max(time.time_ns() // 1_000, *(subject.earliest_us for subject, _ in decision))
+    envelopes = [
+        wrap(event, cause, aggregate=subject.aggregate, time_us=now_us) for subject, event in decision
+    ]
     drafts = [subject.draft(one) for (subject, _), one in zip(decision, envelopes, strict=True)]
     positions = [await log.append(drafts[0])] if len(drafts) == 1 else await log.append_batch(drafts)
     for (subject, event), envelope, position in zip(decision, envelopes, positions, strict=True):
