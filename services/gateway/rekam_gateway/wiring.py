@@ -14,7 +14,7 @@ from rekam_gateway.artifacts.committing import Committer
 from rekam_gateway.artifacts.rpc import SERVICE as TRANSFER_SERVICE
 from rekam_gateway.artifacts.rpc import TransferService
 from rekam_gateway.artifacts.transfer import Transfer
-from rekam_gateway.http.backend import Artifacts, Backend, Points
+from rekam_gateway.http.backend import Artifacts, Backend, Points, Registry
 from rekam_gateway.ingest.publisher import ShardPublisher
 from rekam_gateway.ingest.rpc import SERVICE, IngestService
 from rekam_gateway.ingest.runs import Runs
@@ -83,6 +83,9 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
     registry = channel(settings.registry_target) if settings.registry_target else None
     blobs = S3Store(settings) if settings.s3_bucket else None
     tracking_of_http = channel(settings.tracking_target, patience_s=HTTP_PATIENCE_S)
+    registry_of_http = (
+        channel(settings.registry_target, HTTP_PATIENCE_S) if settings.registry_target else None
+    )
     archive = channel(settings.archive_target) if settings.archive_target else None
     local = channel(settings.local_control_target) if settings.local_control_target else None
     publishers: list[ShardPublisher] = []
@@ -133,14 +136,15 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
         present = asyncio.create_task(announce(log, GATEWAYS, readiness), name="presence")
         keeping = asyncio.create_task(runs.keeper.run(), name="recalls")
         work = [present, keeping, *(publisher.task for publisher in publishers)]
-        backend = Backend.over(tracking_of_http, Points(runs, writers), stored)
+        registered = Registry.over(registry_of_http) if registry_of_http is not None else None
+        backend = Backend.over(tracking_of_http, Points(runs, writers), stored, registered)
         yield Gateway(services, backend, readiness, drain, work)
         for task in (present, keeping):
             task.cancel()
         for publisher in publishers:
             await publisher.close()
     finally:
-        for opened in (tracking, tracking_of_http, artifacts, registry, archive, local):
+        for opened in (tracking, tracking_of_http, artifacts, registry, registry_of_http, archive, local):
             if opened is not None:
                 await opened.close()
         if blobs is not None:

@@ -25,8 +25,10 @@ from rekam_gateway.http import (
     histories,
     inputs_and_outputs,
     logged_models,
+    model_versions,
     points,
     proxied,
+    registered_models,
     runs,
     server,
 )
@@ -53,6 +55,8 @@ NOUNS = (
     inputs_and_outputs,
     datasets,
     logged_models,
+    registered_models,
+    model_versions,
 )
 ENDPOINTS: list[Endpoint] = [endpoint for noun in NOUNS for endpoint in noun.endpoints]
 ENDPOINTS.append(published(ENDPOINTS))

@@ -11,6 +11,7 @@ from rekam_gateway.artifacts.transfer import Transfer
 from rekam_gateway.http.errors import Coded
 from rekam_gateway.ingest.runs import Runs
 from rekam_gateway.ingest.writers import RunWriters
+from rekam_proto.registry.v1 import alias_pb2_grpc, model_pb2_grpc, version_pb2_grpc
 from rekam_proto.tracking.v1 import (
     dataset_pb2_grpc,
     experiment_pb2_grpc,
@@ -18,9 +19,13 @@ from rekam_proto.tracking.v1 import (
     metric_pb2,
     run_pb2_grpc,
 )
+from rekam_runtime.errors import Unsupported
 
 if TYPE_CHECKING:
     from rekam_proto.artifacts.v1.artifact_pb2_grpc import ArtifactServiceAsyncStub
+    from rekam_proto.registry.v1.alias_pb2_grpc import AliasServiceAsyncStub
+    from rekam_proto.registry.v1.model_pb2_grpc import RegisteredModelServiceAsyncStub
+    from rekam_proto.registry.v1.version_pb2_grpc import ModelVersionServiceAsyncStub
     from rekam_proto.tracking.v1.dataset_pb2_grpc import DatasetServiceAsyncStub
     from rekam_proto.tracking.v1.experiment_pb2_grpc import ExperimentServiceAsyncStub
     from rekam_proto.tracking.v1.logged_model_pb2_grpc import LoggedModelServiceAsyncStub
@@ -36,6 +41,24 @@ class Artifacts:
     files: ArtifactServiceAsyncStub
     transfer: Transfer
     direct: bool
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The registry's services."""
+
+    models: RegisteredModelServiceAsyncStub
+    versions: ModelVersionServiceAsyncStub
+    aliases: AliasServiceAsyncStub
+
+    @classmethod
+    def over(cls, registry: grpc.aio.Channel) -> Registry:
+        """registry: a patient channel: calls have no deadline of their own."""
+        return cls(
+            models=model_pb2_grpc.RegisteredModelServiceStub(registry),
+            versions=version_pb2_grpc.ModelVersionServiceStub(registry),
+            aliases=alias_pb2_grpc.AliasServiceStub(registry),
+        )
 
 
 @dataclass(frozen=True)
@@ -65,6 +88,7 @@ class Backend:
     ]
     points: Points
     stored: Artifacts | None = None
+    registered: Registry | None = None
 
     @property
     def artifacts(self) -> Artifacts:
@@ -72,8 +96,20 @@ class Backend:
             raise Coded("TEMPORARILY_UNAVAILABLE", 503, "this server does not serve artifacts")
         return self.stored
 
+    @property
+    def registry(self) -> Registry:
+        if self.registered is None:
+            raise Unsupported("this server has no model registry")
+        return self.registered
+
     @classmethod
-    def over(cls, tracking: grpc.aio.Channel, points: Points, stored: Artifacts | None = None) -> Backend:
+    def over(
+        cls,
+        tracking: grpc.aio.Channel,
+        points: Points,
+        stored: Artifacts | None = None,
+        registered: Registry | None = None,
+    ) -> Backend:
         """tracking: a patient channel: calls have no deadline of their own."""
         return cls(
             experiments=experiment_pb2_grpc.ExperimentServiceStub(tracking),
@@ -92,4 +128,5 @@ class Backend:
             ),
             points=points,
             stored=stored,
+            registered=registered,
         )
