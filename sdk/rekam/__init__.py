@@ -1,4 +1,4 @@
-"""Rekam's Python SDK: log runs, params and metrics, and read them back. See docs/sdk.md."""
+"""Rekam's Python SDK: log runs, register models, and read all of it back. See docs/sdk.md."""
 
 from rekam import artifacts, errors
 from rekam.capture.switches import (
@@ -72,9 +72,19 @@ from rekam.fluent.read import (
     search_experiments,
     search_runs,
 )
+from rekam.fluent.registry import register_model, search_model_versions, search_registered_models
 from rekam.fluent.runs import active_run, end_run, last_active_run, start_run
 from rekam.formats.images import Image
 from rekam.offline import is_offline, set_offline
+from rekam.registered import (
+    ModelChange,
+    ModelStage,
+    ModelTransition,
+    ModelVersion,
+    Protection,
+    RegisteredModel,
+    TransitionState,
+)
 from rekam.run import ActiveRun
 
 __all__ = [
@@ -91,13 +101,20 @@ __all__ = [
     "LineageEdge",
     "Metric",
     "MetricSummary",
+    "ModelChange",
     "ModelOutput",
+    "ModelStage",
+    "ModelTransition",
+    "ModelVersion",
+    "Protection",
+    "RegisteredModel",
     "Run",
     "RunData",
     "RunInfo",
     "RunInputs",
     "RunOutputs",
     "RunStatus",
+    "TransitionState",
     "ViewType",
     "WriterCompleteness",
     "active_run",
@@ -137,7 +154,10 @@ __all__ = [
     "log_params",
     "log_table",
     "log_text",
+    "register_model",
     "search_experiments",
+    "search_model_versions",
+    "search_registered_models",
     "search_runs",
     "set_experiment",
     "set_experiment_tag",

@@ -1,4 +1,4 @@
-"""Client: commands and queries on any experiment and run, by their ids."""
+"""Client: commands and queries on any experiment, run and registered model."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from rekam.calls.datasets import Datasets
 from rekam.calls.experiments import Experiments
 from rekam.calls.media import Media
 from rekam.calls.metrics import Metrics
+from rekam.calls.registering import Registering
 from rekam.calls.session import Consistency
 from rekam.calls.texts import Texts
+from rekam.calls.transitions import Transitions
 
 
-class Client(Experiments, Media, Metrics, Texts, Datasets):
+class Client(Experiments, Media, Metrics, Texts, Datasets, Registering, Transitions):
     """Talks to one server. Any number of threads may use it.
 
     consistency: "strong" queries see everything that was acknowledged before, and everything
     this process logged to the same server; "eventual" ones answer from what is projected now.
     retry_timeout: seconds a call tries again while the server is away, REKAM_RETRY_TIMEOUT if
     None. Every method raises the errors of rekam.errors: Invalid, NotFound, AlreadyExists,
-    FailedPrecondition when the request is at fault, Unavailable when the server is not there.
+    FailedPrecondition, Stale, Forbidden when the request is at fault, Unavailable when the server is not
+    there.
     """
 
     def __init__(

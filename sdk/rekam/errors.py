@@ -6,6 +6,8 @@ RekamError
     NotFound           what was named does not exist (also a LookupError)
     AlreadyExists      what would be created is there already
     FailedPrecondition it is there, but not in a state that allows this
+    Stale              it is not what the request expects, any more: look again, then decide again
+    Forbidden          it is protected, and the actor has none of the roles
     Unsupported        this server does not serve the request
     RefusedRecords     logged records that the server refused
   Unavailable          the server cannot be reached, or did not answer in time
@@ -53,6 +55,14 @@ class AlreadyExists(Refused):
 
 class FailedPrecondition(Refused):
     """The thing is there but not in a state that allows this."""
+
+
+class Stale(Refused):
+    """What the request expects to be there is not, any more: look again, then decide again."""
+
+
+class Forbidden(Refused):
+    """It is protected, and the actor has none of the roles that may do this."""
 
 
 class Unsupported(Refused):

@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from rekam import errors, settings
@@ -26,6 +26,8 @@ _BY_STATUS: dict[str, type[errors.RekamError]] = {
     "NOT_FOUND": errors.NotFound,
     "ALREADY_EXISTS": errors.AlreadyExists,
     "FAILED_PRECONDITION": errors.FailedPrecondition,
+    "PERMISSION_DENIED": errors.Forbidden,
+    "ABORTED": errors.Stale,
     "UNIMPLEMENTED": errors.Unsupported,
     "UNAVAILABLE": errors.Unavailable,
     "DEADLINE_EXCEEDED": errors.Unavailable,
@@ -36,6 +38,29 @@ _BY_STATUS: dict[str, type[errors.RekamError]] = {
 # Waits between tries, the last one again and again. About so long is a restart, and not worth a word.
 _RETRY_SECONDS = (0.05, 0.2, 0.5, 1.0)
 _QUIET_SECONDS = 2.0
+
+
+class RegistryServices:
+    """The services of the registry."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        from rekam_proto.registry.v1 import (
+            alias_pb2_grpc,
+            history_pb2_grpc,
+            model_pb2_grpc,
+            resolve_pb2_grpc,
+            transition_pb2_grpc,
+            version_pb2_grpc,
+            watch_pb2_grpc,
+        )
+
+        self.models = model_pb2_grpc.RegisteredModelServiceStub(channel)
+        self.versions = version_pb2_grpc.ModelVersionServiceStub(channel)
+        self.aliases = alias_pb2_grpc.AliasServiceStub(channel)
+        self.transitions = transition_pb2_grpc.TransitionServiceStub(channel)
+        self.history = history_pb2_grpc.HistoryServiceStub(channel)
+        self.resolve = resolve_pb2_grpc.ResolveServiceStub(channel)
+        self.watch = watch_pb2_grpc.WatchServiceStub(channel)
 
 
 class Server:
@@ -68,6 +93,11 @@ class Server:
         self.log = log_pb2_grpc.LogServiceStub(self.channel)
         self.archive = archive_pb2_grpc.ArchiveServiceStub(self.channel)
         self.local = local_pb2_grpc.LocalStackServiceStub(self.channel)
+
+    @cached_property
+    def registry(self) -> RegistryServices:
+        """Those of the registry: most programs need none."""
+        return RegistryServices(self.channel)
 
     def call(
         self, method: Callable[..., Any], request: Any, retry_timeout: float, *, timeout: float | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rekam import active, conversion, settings
 from rekam.calls.logged_models import LoggedModels
+from rekam.calls.model_versions import ModelVersions
 from rekam.calls.runs import Runs
 from rekam.entities import FileInfo, LineageEdge
 from rekam.errors import FailedPrecondition, Invalid, NotFound, RekamError, Unsupported
@@ -26,11 +27,12 @@ log = logging.getLogger("rekam")
 _PAGE = 1_000
 
 
-class Artifacts(Runs, LoggedModels):
+class Artifacts(Runs, LoggedModels, ModelVersions):
     """Files, by the run that keeps them or by their URI.
 
-    A URI is runs:/RUN/PATH, models:/m-ID/PATH or mlflow-artifacts:/PATH. What a run logged as a model
-    is found among its files, by the model's name.
+    A URI is runs:/RUN/PATH, models:/m-ID/PATH or mlflow-artifacts:/PATH; to read, also that of a
+    registered model's version: models:/NAME/VERSION/PATH, models:/NAME/STAGE/PATH, models:/NAME@ALIAS/PATH.
+    What a run logged as a model is found among its files, by the model's name.
     """
 
     def log_artifact(
@@ -83,25 +85,23 @@ class Artifacts(Runs, LoggedModels):
 
     def list_uri(self, artifact_uri: str, *, recursive: bool = False) -> list[FileInfo]:
         """list_artifacts, by URI. Paths begin with the last part of the URI's."""
-        named = _named(artifact_uri)
-        path = named.path if isinstance(named, paths.Owned) else named
-        return self._list(named, path.rpartition("/")[0], recursive)
+        named = paths.named(artifact_uri)
+        return self._list(named, paths.path_of(named).rpartition("/")[0], recursive)
 
     def download_uri(self, artifact_uri: str, dst_path: str | PathLike[str] | None = None) -> str:
         """download_artifacts, by URI; answers with DST_PATH/NAME, the last part of the URI's path."""
-        named = _named(artifact_uri)
-        path = named.path if isinstance(named, paths.Owned) else named
-        return self._download(named, dst_path, path.rpartition("/")[2])
+        named = paths.named(artifact_uri)
+        return self._download(named, dst_path, paths.path_of(named).rpartition("/")[2])
 
     def upload_uri(self, local_path: str | PathLike[str], artifact_uri: str) -> None:
         """Put a file, or all that is in a directory, into the folder that a URI names; see log_artifact."""
-        folder = self._resolved(_named(artifact_uri))
+        folder = self._resolved(_changeable(artifact_uri))
         single = not Path(local_path).is_dir()
         self._put(folder, [local.find(local_path)] if single else local.find_all(local_path))
 
     def delete_uri(self, artifact_uri: str) -> None:
         """delete_artifacts, by URI."""
-        self._delete(self._resolved(_named(artifact_uri)))
+        self._delete(self._resolved(_changeable(artifact_uri)))
 
     def get_lineage(
         self,
@@ -115,7 +115,7 @@ class Artifacts(Runs, LoggedModels):
         request = artifact_pb2.GetLineageRequest(page_size=_PAGE, consistency=self._consistency)
         given = {"run_id": run_id, "digest": digest, "model_id": model_id}
         if artifact_uri is not None:
-            given["path"] = self._resolved(_named(artifact_uri))
+            given["path"] = self._resolved(self._located(paths.named(artifact_uri)))
         chosen = {name: value for name, value in given.items() if value is not None}
         if len(chosen) != 1:
             raise Invalid("give exactly one of run_id, artifact_uri, digest and model_id", field="run_id")
@@ -146,23 +146,28 @@ class Artifacts(Runs, LoggedModels):
         self._settle()
         return folder_of(self._server, run_id, self._retry_timeout)
 
+    def _located(self, named: paths.Named) -> paths.Owned | str:
+        """Where a registered model's version has its files; anything else is where it is."""
+        if not isinstance(named, paths.Registered):
+            return named
+        location = self.resolve_model(named.uri).location
+        place = paths.below(paths.named(location, f"location of {named.uri}"), named.path)
+        if isinstance(place, paths.Registered):
+            raise Unsupported(f"{named.uri} is where {location} is: it leads nowhere", field="artifact_uri")
+        return place
+
     def _resolved(self, named: paths.Owned | str) -> str:
         """Path in the store."""
         if isinstance(named, str):
             return named
         if named.kind == "runs":
             return paths.join(self._folder_of(named.owner), named.path)
-        if not named.owner.startswith("m-"):
-            raise Unsupported(
-                f"models:/{named.owner}: a logged model is named by its id, models:/m-...",
-                field="artifact_uri",
-            )
         model = self.get_logged_model(named.owner)
         folder = paths.of_store(model.artifact_location, f"artifact_location of model {named.owner}")
         return paths.join(folder, named.path)
 
-    def _in_model(self, named: paths.Owned | str) -> str | None:
-        """Path in the store of what a run has as a logged model: its path begins with the model's name."""
+    def _in_model(self, named: paths.Owned | str) -> paths.Owned | None:
+        """Where a run has as a logged model what is named: its path begins with the model's name."""
         if isinstance(named, str) or named.kind != "runs" or not named.path:
             return None
         name, _, rest = named.path.partition("/")
@@ -174,7 +179,7 @@ class Artifacts(Runs, LoggedModels):
             order_by=[{"field_name": "creation_timestamp", "ascending": False}],
             max_results=1,
         )
-        return self._resolved(paths.Owned("models", models[0].model_id, rest)) if models else None
+        return paths.Owned("models", models[0].model_id, rest) if models else None
 
     # ---- reading ----
 
@@ -189,14 +194,15 @@ class Artifacts(Runs, LoggedModels):
             if not request.page_token:
                 return
 
-    def _list(self, named: paths.Owned | str, base: str, recursive: bool) -> list[FileInfo]:
+    def _list(self, named: paths.Named, base: str, recursive: bool) -> list[FileInfo]:
         """Entries with the paths they have behind `base`, a part of the path that is named."""
-        asked = named.path if isinstance(named, paths.Owned) else named
-        place = self._resolved(named)
+        shown = paths.path_of(named).removeprefix(base).lstrip("/")
+        located = self._located(named)
+        place = self._resolved(located)
         found = list(self._entries(place, recursive=recursive))
-        if not found and (model := self._in_model(named)) is not None:
-            place, found = model, list(self._entries(model, recursive=recursive))
-        shown = asked.removeprefix(base).lstrip("/")
+        if not found and (model := self._in_model(located)) is not None:
+            place = self._resolved(model)
+            found = list(self._entries(place, recursive=recursive))
         return [conversion.file_info_from(entry, place, shown) for entry in found]
 
     def _file_at(self, path: str) -> artifact_pb2.File | None:
@@ -208,20 +214,22 @@ class Artifacts(Runs, LoggedModels):
         except (NotFound, FailedPrecondition):
             return None
 
-    def _download(self, named: paths.Owned | str, dst_path: str | PathLike[str] | None, into: str) -> str:
+    def _download(self, named: paths.Named, dst_path: str | PathLike[str] | None, into: str) -> str:
         """into: path of what is named, below dst_path."""
         directory = _directory(dst_path)
         target = directory / into if into else directory
-        place = self._resolved(named)
-        asked = named.path if isinstance(named, paths.Owned) else named
-        if not self._fetch(place, target):
-            model = self._in_model(named)
-            if (model is None or not self._fetch(model, target)) and asked:
-                raise NotFound(f"there is no artifact at {asked!r} ({place})", field="artifact_path")
-        return str(target)
+        asked = paths.path_of(named)
+        located = self._located(named)
+        place = self._resolved(located)
+        fetched = self._fetch(place, target)
+        if fetched is None and (model := self._in_model(located)) is not None:
+            fetched = self._fetch(self._resolved(model), target)
+        if fetched is None and (asked or isinstance(named, paths.Registered)):
+            raise NotFound(f"there is no artifact at {asked!r} ({place})", field="artifact_path")
+        return str(fetched or target)
 
-    def _fetch(self, place: str, target: Path) -> bool:
-        """Fetch a file or a folder; whether there was one."""
+    def _fetch(self, place: str, target: Path) -> Path | None:
+        """Fetch a file or a folder; answers with where it is, None when there was none."""
         # Most programs only write metrics: what moves files is imported when it is used.
         from rekam.transfer.download import Downloader, Wanted
 
@@ -229,9 +237,11 @@ class Artifacts(Runs, LoggedModels):
             downloader = Downloader(self._server, settings.current(), self._retry_timeout, progress)
             file = self._file_at(place) if place else None
             if file is not None:
+                if target.is_dir():
+                    target /= place.rpartition("/")[2]
                 downloader.fetch([Wanted(file, target)])
                 self._record_use([file.path])
-                return True
+                return target
             entries = self._entries(place, recursive=True)
             found = False
             while page := list(islice(entries, _PAGE)):
@@ -242,7 +252,7 @@ class Artifacts(Runs, LoggedModels):
                     [Wanted(entry.file, target / name) for entry, name in zip(page, names, strict=True)]
                 )
                 self._record_use([entry.file.path for entry in page])
-            return found
+            return target if found else None
 
     def _record_use(self, files: Sequence[str]) -> None:
         """The run that is active has used them, unless it keeps them itself."""
@@ -277,8 +287,13 @@ class Artifacts(Runs, LoggedModels):
             Uploader(self._server, folder, options, self._retry_timeout, progress).send(files)
 
 
-def _named(artifact_uri: str) -> paths.Owned | str:
-    return paths.owned(artifact_uri) or paths.of_store(artifact_uri)
+def _changeable(artifact_uri: str) -> paths.Owned | str:
+    named = paths.named(artifact_uri)
+    if isinstance(named, paths.Registered):
+        raise Unsupported(
+            f"{named.uri} is a registered version: its files stay as they are", field="artifact_uri"
+        )
+    return named
 
 
 def _cleaned(path: str | None) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from rekam.errors import Invalid, Unsupported
 
 SCHEME = "mlflow-artifacts"
+_LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
+# What follows a registered model's name; else it is a version's number.
+_PLACES = ("none", "staging", "production", "archived", "latest")
 _RULE = "an artifact path is relative and clean: no empty, '.' or '..' part, no '\\' and no '#'"
 
 
@@ -56,12 +61,57 @@ class Owned:
     path: str
 
 
-def owned(uri: str, field: str = "artifact_uri") -> Owned | None:
-    """What a runs:/ or models:/ URI names; None for one of another scheme."""
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """models:/NAME/VERSION/PATH: a path among the files of a registered model's version.
+
+    uri: of the version, by its number, stage or alias.
+    """
+
+    uri: str
+    path: str
+
+
+# What a URI names; text: a path in the store.
+Named: TypeAlias = Owned | Registered | str
+
+
+def named(uri: str, field: str = "artifact_uri") -> Named:
+    """What a runs:/, models:/ or mlflow-artifacts:/ URI names. Unsupported for one of another scheme."""
     kind, colon, rest = uri.partition(":/")
     if not colon or kind not in ("runs", "models"):
-        return None
+        return of_store(uri, field)
     owner, _, path = rest.lstrip("/").partition("/")
     if not owner:
         raise Invalid(f"{uri!r} has the form {kind}:/ID/PATH", field=field)
-    return Owned(kind, owner, clean(path, field) if path.strip("/") else "")
+    if kind == "models" and not _LOGGED_MODEL.fullmatch(owner):
+        return _registered(owner, path, uri, field)
+    return Owned(kind, owner, _cleaned(path, field))
+
+
+def path_of(named: Named) -> str:
+    """The path that was named, in what it lies in."""
+    return named if isinstance(named, str) else named.path
+
+
+def below(named: Named, path: str) -> Named:
+    """A path below what was named."""
+    joined = join(path_of(named), path)
+    return joined if isinstance(named, str) else replace(named, path=joined)
+
+
+def _registered(name: str, rest: str, uri: str, field: str) -> Registered:
+    place, _, path = rest.partition("/")
+    if place.lower() in _PLACES or (place.isascii() and place.isdigit()):
+        return Registered(f"models:/{name}/{place}", _cleaned(path, field))
+    if "@" not in name:
+        raise Invalid(
+            f"{uri!r} has none of the forms models:/NAME/VERSION, models:/NAME/STAGE, models:/NAME/latest, "
+            "models:/NAME@ALIAS and, of a logged model, models:/m-ID",
+            field=field,
+        )
+    return Registered(f"models:/{name}", _cleaned(rest, field))
+
+
+def _cleaned(path: str, field: str) -> str:
+    return clean(path, field) if path.strip("/") else ""

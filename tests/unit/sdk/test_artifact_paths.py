@@ -6,7 +6,7 @@ import pytest
 
 from rekam.errors import Invalid, Unsupported
 from rekam.transfer import paths
-from rekam.transfer.paths import Owned
+from rekam.transfer.paths import Named, Owned, Registered
 
 
 @pytest.mark.parametrize("path", ["a", "a/b.txt", "日本/é +~ %25.txt", "a b/c", "...", "a/.hidden", "a/"])
@@ -55,21 +55,40 @@ def test_what_is_elsewhere_is_not_served(uri: str) -> None:
         paths.of_store(uri)
 
 
+LOGGED = f"m-{'0a' * 16}"
+
+
 @pytest.mark.parametrize(
-    ("uri", "owned"),
+    ("uri", "named"),
     [
         ("runs:/ab/model/x.pkl", Owned("runs", "ab", "model/x.pkl")),
         ("runs:/ab", Owned("runs", "ab", "")),
         ("runs:///ab/", Owned("runs", "ab", "")),
-        ("models:/m-1/x", Owned("models", "m-1", "x")),
-        ("mlflow-artifacts:/a", None),
+        (f"models:/{LOGGED}/x", Owned("models", LOGGED, "x")),
+        ("models:/m-1/3", Registered("models:/m-1/3", "")),
+        ("models:/Fraud/3/data/x.pkl", Registered("models:/Fraud/3", "data/x.pkl")),
+        ("models:///Fraud/production/x", Registered("models:/Fraud/production", "x")),
+        ("models:/Fraud/latest", Registered("models:/Fraud/latest", "")),
+        ("models:/Fraud@champion", Registered("models:/Fraud@champion", "")),
+        ("models:/a@b@champion/x/y", Registered("models:/a@b@champion", "x/y")),
+        # As the registry reads it: the name may have the sign, too.
+        ("models:/a@b/3/x", Registered("models:/a@b/3", "x")),
+        ("mlflow-artifacts:/a", "a"),
     ],
 )
-def test_runs_and_models_own_artifacts(uri: str, owned: Owned | None) -> None:
-    assert paths.owned(uri) == owned
+def test_a_uri_names_what_has_the_files(uri: str, named: Named) -> None:
+    assert paths.named(uri) == named
 
 
-@pytest.mark.parametrize("uri", ["runs:/", "runs:/ab/../c"])
-def test_uris_of_runs_have_rules(uri: str) -> None:
+@pytest.mark.parametrize(
+    "uri", ["runs:/", "runs:/ab/../c", "models:/", "models:/Fraud", "models:/Fraud/x", "models:/F@a/../b"]
+)
+def test_uris_have_rules(uri: str) -> None:
     with pytest.raises(Invalid):
-        paths.owned(uri)
+        paths.named(uri)
+
+
+def test_a_path_below_what_is_named() -> None:
+    assert paths.below("a", "b/c") == "a/b/c"
+    assert paths.below(Owned("runs", "ab", ""), "b") == Owned("runs", "ab", "b")
+    assert paths.below(Owned("runs", "ab", "a"), "") == Owned("runs", "ab", "a")
