@@ -59,6 +59,19 @@ async def beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
+async def together(*work: Coroutine[None, None, None]) -> None:
+    """Run them at once until one ends, or fails; the others are cancelled then."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
 def _status(main: Main, drain_s: float) -> int:
     try:
         return uvloop.run(_supervise(main, drain_s))

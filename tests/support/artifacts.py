@@ -100,8 +100,10 @@ async def running_artifacts(
     async with AsyncExitStack() as stack:
         pool = await connect_pool(database_url, max_size=8, application_name="test")
         stack.push_async_callback(pool.close)
+        for stream in wiring.streams():
+            await log.ensure(stream)
         own = await stack.enter_async_context(
-            wiring.connected(log, pool, store, replicas=1, deadline_s=deadline_s, grace_s=grace_s)
+            wiring.connected(log, pool, store, deadline_s=deadline_s, grace_s=grace_s)
         )
         projector = Projector(
             log, pool, stream=events.STREAM, service=events.SERVICE, apply=control.PART.apply

@@ -20,7 +20,8 @@ from rekam_proto.registry.v1.transition_pb2_grpc import TransitionServiceStub
 from rekam_proto.registry.v1.version_pb2_grpc import ModelVersionServiceStub
 from rekam_proto.registry.v1.watch_pb2_grpc import WatchServiceStub
 from rekam_registry import server
-from rekam_registry.settings import MigrateSettings, ProjectSettings, ServeSettings
+from rekam_registry.settings import ProjectSettings, ServeSettings
+from rekam_runtime.roles import MigrateSettings
 from rekam_runtime.rpc.client import channel
 from rekam_runtime.settings import load
 from tests.support.ports import free_port

@@ -14,10 +14,11 @@ import httpx
 from rekam_proto.tracking.v1.experiment_pb2_grpc import ExperimentServiceStub
 from rekam_proto.tracking.v1.metric_pb2_grpc import MetricServiceStub
 from rekam_proto.tracking.v1.run_pb2_grpc import RunServiceStub
+from rekam_runtime.roles import MigrateSettings
 from rekam_runtime.rpc.client import channel
 from rekam_runtime.settings import load
 from rekam_tracking import server
-from rekam_tracking.settings import MigrateSettings, ProjectSettings, ServeSettings
+from rekam_tracking.settings import ProjectSettings, ServeSettings
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:

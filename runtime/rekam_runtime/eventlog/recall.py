@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 from rekam_runtime.errors import Retry
 from rekam_runtime.eventlog.port import EventLog
+from rekam_runtime.process import together
 
 # The longest that a keeper may remember.
 KEPT_S = 5.0
@@ -52,7 +53,7 @@ class Keeper:
 
     async def run(self) -> None:
         """Listen, and say so, for ever."""
-        await _together(self._listen(), self._announce())
+        await together(self._listen(), self._announce())
 
     async def _announce(self) -> None:
         while True:
@@ -87,7 +88,7 @@ class Recaller:
 
     async def __aenter__(self) -> Recaller:
         self._work = asyncio.create_task(
-            _together(self._announce(), self._hear_presence(), self._hear_forgotten()), name="recalls"
+            together(self._announce(), self._hear_presence(), self._hear_forgotten()), name="recalls"
         )
         return self
 
@@ -174,9 +175,3 @@ async def _heard(log: EventLog, name: str) -> AsyncIterator[str]:
                 async for signal in signals:
                     yield signal.decode()
         await asyncio.sleep(_EVERY_S)
-
-
-async def _together(*work: Coroutine[None, None, None]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for one in work:
-            group.create_task(one)

@@ -15,6 +15,11 @@ from rekam_runtime.rpc import options
 from rekam_runtime.rpc.answering import AnswersErrors, Translate
 from rekam_runtime.settings import HostPort
 
+# At one time.
+MOST_CALLS = 4_096
+
+# At one time.
+MOST_CALLS = 4_096
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -84,7 +89,7 @@ def build_server(
     *,
     translate: Translate | None = None,
     grace_s: float = 3.0,
-    most_calls: int = 4_096,
+    most_calls: int = MOST_CALLS,
     reuse_port: bool = False,
     drain: Callable[[], Awaitable[None]] | None = None,
 ) -> RpcServer:

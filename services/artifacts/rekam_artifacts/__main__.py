@@ -7,8 +7,9 @@ import os
 import click
 
 from rekam_artifacts import server
-from rekam_artifacts.settings import MigrateSettings, ProjectSettings, ServeSettings
+from rekam_artifacts.settings import ProjectSettings, ServeSettings
 from rekam_runtime.process import run
+from rekam_runtime.roles import MigrateSettings
 from rekam_runtime.settings import load
 
 

@@ -7,8 +7,9 @@ import os
 import click
 
 from rekam_registry import server
-from rekam_registry.settings import MigrateSettings, ProjectSettings, ServeSettings
+from rekam_registry.settings import ProjectSettings, ServeSettings
 from rekam_runtime.process import run
+from rekam_runtime.roles import MigrateSettings
 from rekam_runtime.settings import load
 
 

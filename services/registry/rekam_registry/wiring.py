@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 from rekam_proto.log.v1 import log_pb2_grpc
 from rekam_proto.registry.v1 import (
@@ -28,7 +27,7 @@ from rekam_registry.reads import Reads
 from rekam_registry.resolving.answers import Answers
 from rekam_registry.resolving.rpc import SERVICE as RESOLVE_SERVICE
 from rekam_registry.resolving.rpc import ResolveServicer
-from rekam_registry.settings import ConnectedSettings, ProjectSettings, ServeSettings
+from rekam_registry.settings import ProjectSettings, ServeSettings
 from rekam_registry.tail import LogEnd, Tail
 from rekam_registry.transitions.rpc import SERVICE as TRANSITION_SERVICE
 from rekam_registry.transitions.rpc import TransitionServicer
@@ -37,17 +36,16 @@ from rekam_registry.versions.rpc import ModelVersionServicer
 from rekam_registry.watching.hub import Hub
 from rekam_registry.watching.rpc import SERVICE as WATCH_SERVICE
 from rekam_registry.watching.rpc import WatchServicer
-from rekam_runtime.archive import ArchivedLog
-from rekam_runtime.blobs.s3 import S3Store
+from rekam_runtime import roles
 from rekam_runtime.errors import Retry
 from rekam_runtime.eventlog.jetstream import JetStreamLog
-from rekam_runtime.eventlog.port import EventLog
+from rekam_runtime.eventlog.port import StreamSpec
 from rekam_runtime.operating.quarantine import Quarantined
 from rekam_runtime.operating.rpc import SERVICE as LOG_SERVICE
 from rekam_runtime.operating.rpc import LogServicer
-from rekam_runtime.postgres import Pool, acquire, connect_pool, pending
-from rekam_runtime.projection import FreshReads, Projector, Replica, emptying, quarantine_stream
-from rekam_runtime.rebuild import Rebuilder
+from rekam_runtime.postgres import Pool
+from rekam_runtime.projection import FreshReads, Replica, quarantine_stream
+from rekam_runtime.roles import Projection, Role, RoleSettings
 from rekam_runtime.rpc.server import Service
 
 _MB = 1024 * 1024
@@ -56,29 +54,11 @@ _PROJECT_CONNECTIONS = 5
 _REBUILD_CONNECTIONS = 7
 
 
-@dataclass(frozen=True)
-class Role:
-    """A role's parts, connected.
-
-    drain: ends what would last, before the server stops.
-
-    missing: what is not ready, as text.
-    reset: forgets everything, after the log was emptied.
-    work: goes on until the process stops.
-    """
-
-    missing: Callable[[], Awaitable[list[str]]]
-    reset: Callable[[], Awaitable[None]]
-    work: Coroutine[None, None, None]
-    services: list[Service] = field(default_factory=list)
-    drain: Callable[[], Awaitable[None]] | None = None
-
-
 @asynccontextmanager
 async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
     """Commands, decided against the log, and queries of the projection."""
     async with (
-        _connected(settings, _name("serve"), _SERVE_CONNECTIONS) as (log, pool),
+        roles.connected(settings, _name("serve"), _SERVE_CONNECTIONS, _streams(settings)) as (log, pool),
         FreshReads(log, pool) as fresh,
     ):
         reads = Reads(log, pool, fresh, deadline_s=settings.read_deadline_s)
@@ -90,8 +70,8 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
         watching = WatchServicer(log, reads, tail, hub)
 
         async def missing() -> list[str]:
-            found = await _missing(log, pool)
-            return found if tail.position >= 0 else [*found, f"{events.STREAM} is not followed"]
+            behind = [] if tail.position >= 0 else [f"{events.STREAM} is not followed"]
+            return [*await _missing(log, pool), *behind]
 
         async def reset() -> None:
             ledger.forget()
@@ -104,7 +84,7 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
             missing,
             reset,
             drain=drain,
-            work=tail.run(),
+            work={"following": tail.run},
             services=[
                 Service(
                     MODEL_SERVICE,
@@ -155,83 +135,29 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
 async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
     """The registry's stream into Postgres; replicas take over from each other."""
     replica = Replica(_name("project"))
+    name = replica.application_name
     async with (
-        _connected(settings, replica.application_name, _PROJECT_CONNECTIONS) as (log, pool),
-        _whole(log, settings) as whole,
-        # Its statements take as long as they take, and see another generation.
-        await connect_pool(
-            settings.postgres_url.reveal(),
-            max_size=_REBUILD_CONNECTIONS,
-            application_name=replica.application_name,
-            statement_s=None,
-        ) as rebuild_pool,
+        roles.connected(settings, name, _PROJECT_CONNECTIONS, _streams(settings)) as (log, pool),
+        roles.archived(log, settings) as whole,
+        await roles.rebuild_pool(settings, name, _REBUILD_CONNECTIONS) as rebuilding,
     ):
-        (part,) = parts().values()
-        projector = Projector(
-            whole,
-            pool,
-            stream=events.STREAM,
-            service=events.SERVICE,
-            apply=part.apply,
-            rolled_back=part.forget,
+        projection = Projection(
+            whole, pool, rebuilding, replica, plan(), parts(), retired_kept_s=settings.retired_kept_s
         )
-        rebuilder = Rebuilder(whole, rebuild_pool, plan(), retired_kept_s=settings.retired_kept_s)
 
         async def missing() -> list[str]:
-            found = await _missing(log, pool)
-            if not replica.attending:
-                found.append("the leases cannot be renewed")
-            if events.STREAM in replica.held and not projector.running:
-                found.append(f"{events.STREAM} is not projected")
-            return found
+            return [*await _missing(log, pool), *projection.faults()]
 
-        async def reset() -> None:
-            await emptying.empty(pool, log, [events.STREAM])
-
-        work = {events.STREAM: projector.run, "rebuild": rebuilder.run}
-        yield Role(missing, reset, work=replica.share(pool, work))
-
-
-@asynccontextmanager
-async def _connected(
-    settings: ConnectedSettings, name: str, connections: int
-) -> AsyncIterator[tuple[JetStreamLog, Pool]]:
-    """The log, with every stream of the service there, and the database."""
-    log = await JetStreamLog.connect(settings.nats_url.reveal(), name)
-    try:
-        await log.ensure(events.control_stream(settings.stream_replicas))
-        await log.ensure(quarantine_stream(events.SERVICE, replicas=settings.stream_replicas))
-        pool = await connect_pool(settings.postgres_url.reveal(), max_size=connections, application_name=name)
-        try:
-            yield log, pool
-        finally:
-            await pool.close()
-    finally:
-        await log.close()
-
-
-@asynccontextmanager
-async def _whole(log: EventLog, settings: ProjectSettings) -> AsyncIterator[EventLog]:
-    """The log with its archive, if there is one: a projection may be behind what the stream has."""
-    if not settings.s3_bucket:
-        yield log
-        return
-    store = S3Store(settings)
-    try:
-        yield ArchivedLog(log, store)
-    finally:
-        await store.close()
+        yield Role(missing, projection.reset, work={"projecting": projection.share})
 
 
 async def _missing(log: JetStreamLog, pool: Pool) -> list[str]:
-    found = [] if log.connected else ["the event log is not connected"]
-    try:
-        async with acquire(pool) as connection:
-            if lacking := await pending(connection, PACKAGE):
-                found.append(f"the database lacks {', '.join(lacking)}")
-    except Retry as error:
-        found.append(error.message)
-    return found
+    return [*roles.log_faults(log), *await roles.database_faults(pool, PACKAGE)]
+
+
+def _streams(settings: RoleSettings) -> list[StreamSpec]:
+    replicas = settings.stream_replicas
+    return [events.control_stream(replicas), quarantine_stream(events.SERVICE, replicas=replicas)]
 
 
 def _name(role: str) -> str:

@@ -7,9 +7,10 @@ import os
 import click
 
 from rekam_runtime.process import run
+from rekam_runtime.roles import MigrateSettings
 from rekam_runtime.settings import load
 from rekam_tracking import server
-from rekam_tracking.settings import MigrateSettings, ProjectSettings, ServeSettings
+from rekam_tracking.settings import ProjectSettings, ServeSettings
 
 
 @click.group(help="The tracking service of Rekam.")

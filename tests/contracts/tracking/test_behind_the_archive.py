@@ -13,9 +13,10 @@ from rekam_runtime.errors import FailedPrecondition
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.port import Draft
 from rekam_runtime.eventlog.shards import points_streams
+from rekam_runtime.roles import MigrateSettings
 from rekam_runtime.settings import load
 from rekam_tracking import server
-from rekam_tracking.settings import MigrateSettings, ProjectSettings
+from rekam_tracking.settings import ProjectSettings
 from tests.support.archive import archive
 from tests.support.metrics import Row, SentFrame, record, stored
 from tests.support.nats import NatsServer
