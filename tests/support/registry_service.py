@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc.aio
-import httpx
 
 from rekam_proto.log.v1.log_pb2_grpc import LogServiceStub
 from rekam_proto.registry.v1.alias_pb2_grpc import AliasServiceStub
@@ -21,10 +19,8 @@ from rekam_proto.registry.v1.version_pb2_grpc import ModelVersionServiceStub
 from rekam_proto.registry.v1.watch_pb2_grpc import WatchServiceStub
 from rekam_registry import server
 from rekam_registry.settings import ProjectSettings, ServeSettings
-from rekam_runtime.roles import MigrateSettings
 from rekam_runtime.rpc.client import channel
-from rekam_runtime.settings import load
-from tests.support.ports import free_port
+from tests.support.both_roles import BothRoles, running
 
 if TYPE_CHECKING:
     from rekam_proto.log.v1.log_pb2_grpc import LogServiceAsyncStub
@@ -35,8 +31,6 @@ if TYPE_CHECKING:
     from rekam_proto.registry.v1.transition_pb2_grpc import TransitionServiceAsyncStub
     from rekam_proto.registry.v1.version_pb2_grpc import ModelVersionServiceAsyncStub
     from rekam_proto.registry.v1.watch_pb2_grpc import WatchServiceAsyncStub
-
-_DEADLINE_S = 20
 
 
 class RegistryClient:
@@ -55,19 +49,10 @@ class RegistryClient:
 
 
 @dataclass(frozen=True)
-class RegistryService:
+class RegistryService(BothRoles):
     """How to reach a running service."""
 
     client: RegistryClient
-    target: str
-    serve_ops: str
-    project_ops: str
-
-    async def reset(self) -> None:
-        """Project, then serve, as a local stack does after it purged the log."""
-        async with httpx.AsyncClient() as client:
-            for ops in (self.project_ops, self.serve_ops):
-                (await client.post(f"{ops}/reset", timeout=_DEADLINE_S)).raise_for_status()
 
 
 @asynccontextmanager
@@ -75,49 +60,10 @@ async def running_registry(
     nats_url: str, postgres_url: str, environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[RegistryService]:
     """A migrated database, `serve` and `project`, ready; stopped in order afterwards."""
-    grpc_port, serve_ops, project_ops = free_port(), free_port(), free_port()
-    common = {
-        "REKAM_NATS_URL": nats_url,
-        "REKAM_POSTGRES_URL": postgres_url,
-        "REKAM_LOCAL": "1",
-        "REKAM_LOG_LEVEL": "warning",
-        **(environ or {}),
-    }
-    listen = {
-        "REKAM_GRPC_LISTEN": f"127.0.0.1:{grpc_port}",
-        "REKAM_OPS_LISTEN": f"127.0.0.1:{serve_ops}",
-    }
-    serving = load(ServeSettings, {**common, **listen})
-    projecting = load(ProjectSettings, {**common, "REKAM_OPS_LISTEN": f"127.0.0.1:{project_ops}"})
-    await server.migrate(load(MigrateSettings, common))
-    stop = asyncio.Event()
-    roles = [
-        asyncio.create_task(server.project(projecting, stop)),
-        asyncio.create_task(server.serve(serving, stop)),
-    ]
-    target = f"127.0.0.1:{grpc_port}"
-    opened = channel(target)
-    service = RegistryService(
-        RegistryClient(opened), target, f"http://127.0.0.1:{serve_ops}", f"http://127.0.0.1:{project_ops}"
-    )
-    try:
-        await asyncio.gather(*(_ready(ops, roles) for ops in (service.serve_ops, service.project_ops)))
-        yield service
-    finally:
-        await opened.close()
-        stop.set()
-        async with asyncio.timeout(_DEADLINE_S):
-            await asyncio.gather(*roles)
-
-
-async def _ready(ops: str, roles: list[asyncio.Task[None]]) -> None:
-    """Poll until the role says that it is ready, or one has failed."""
-    async with asyncio.timeout(_DEADLINE_S), httpx.AsyncClient() as client:
-        while True:
-            for role in roles:
-                if role.done():
-                    await role
-            with suppress(httpx.TransportError):
-                if (await client.get(f"{ops}/ready")).status_code == 200:
-                    return
-            await asyncio.sleep(0.02)
+    serve, project = (server.serve, ServeSettings), (server.project, ProjectSettings)
+    async with running(serve, project, server.migrate, nats_url, postgres_url, environ) as both:
+        opened = channel(both.target)
+        try:
+            yield RegistryService(both.target, both.serve_ops, both.project_ops, RegistryClient(opened))
+        finally:
+            await opened.close()
