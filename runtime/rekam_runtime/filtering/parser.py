@@ -129,6 +129,8 @@ class _Parser:
         if value.token in (Token.END, Token.CLOSE, Token.COMMA, Token.SEMICOLON, Token.COMPARATOR):
             raise self._unexpected(value, "a value")
         if field.kind is Kind.NUMBER:
+            if field.quotable and value.token in (Token.SINGLE, Token.DOUBLE) and _is_whole(value.unquoted):
+                return _number(value.unquoted)
             if value.token is not Token.NUMBER:
                 raise self._fault(_not_a_number(entity, found.reference.key, value.text), value)
             return _number(value.text)
@@ -219,6 +221,10 @@ def _not_a_number(entity: Entity, key: str, found: str) -> str:
     if entity.any_key is not None:
         return f"Expected numeric value type for {entity.name}. Found {found}"
     return f"Expected numeric value type for numeric {entity.name}: {key}. Found {found}"
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
 
 
 def _number(text: str) -> int | float:

@@ -24,6 +24,8 @@ class Field:
     operators: frozenset[Operator]
     aliases: tuple[str, ...] = ()
     sortable: bool = True
+    # Whether a number may stand in quotes.
+    quotable: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from rekam_proto.registry.v1 import model_pb2, read_pb2
@@ -41,6 +41,9 @@ STAGES = (
 )
 # As uris and MLflow write them.
 STAGE_NAMES = {stage: read_pb2.Stage.Name(stage).removeprefix("STAGE_").capitalize() for stage in STAGES}
+
+# Says of a model or version that it is a prompt; what does not have it is none.
+PROMPT_TAG = "mlflow.prompt.is_prompt"
 
 _ALIAS = re.compile(r"[\w-]+")
 _VERSION_LIKE = re.compile(r"[vV][0-9]+")
@@ -77,12 +80,14 @@ def by(value: read_pb2.By) -> None:
 def name(value: str, field: str = "name") -> None:
     """Of a registered model."""
     if not value.strip():
-        raise Invalid("Registered model name cannot be empty.", field=field)
+        raise Invalid(f"Missing value for required parameter '{field}'.", field=field)
     text(value, MAX_NAME, field, "a registered model's name")
-    if "/" in value or ":" in value or value in (".", ".."):
+    if "/" in value or ":" in value:
+        raise Invalid(f"Invalid model name '{value}'. Names cannot contain '/' or ':'.", field=field)
+    if value in (".", ".."):
         raise Invalid(
-            f"Invalid model name: '{value}'. "
-            "Model name must not contain '/' or ':', and be neither '.' nor '..'.",
+            "names may be treated as files in certain cases, and must not resolve to other names when "
+            f"treated as such. This name would resolve to {value!r}",
             field=field,
         )
 
@@ -129,7 +134,7 @@ def alias_text(value: str, field: str = "alias") -> None:
     if not _ALIAS.fullmatch(value):
         raise Invalid(
             f"Invalid alias name: '{value}'. "
-            "Names may only contain letters, digits, underscores (_) and dashes (-).",
+            "Names may only contain alphanumerics, underscores (_), and dashes (-).",
             field=field,
         )
 
@@ -178,30 +183,40 @@ def protection(value: model_pb2.Protection, field: str = "protection") -> model_
     )
 
 
-def source(value: str, field: str = "source") -> None:
-    """A uri that means the same to everybody, and no place beside the one it names."""
+def source(value: str, *, owned: bool, field: str = "source") -> None:
+    """A uri that means the same to everybody, and no place beside the one it names.
+
+    owned: the request names the run or the logged model that the files are of; these may be on a disk.
+    """
     if not value:
         raise Invalid("a version's source must not be empty", field=field)
     text(value, MAX_SOURCE, field, "a source")
+    decoded = _decoded(value)
     try:
-        parts = urlsplit(value)
+        scheme = urlsplit(value).scheme
+        path = urlsplit(decoded or "").path
     except ValueError as error:
         raise Invalid(f"Invalid model version source: '{value}': {error}", field=field) from error
-    if len(parts.scheme) < 2 or parts.scheme == "file":
+    local = len(scheme) < 2 or scheme == "file"
+    if local and not (owned and path.startswith("/")):
         raise Invalid(
             f"Invalid model version source: '{value}'. To use a local path as a model version source, the "
             "run_id request parameter has to be specified and the local path has to be contained within the "
             "artifact directory of the run specified by the run_id.",
             field=field,
         )
-    path = _decoded(parts.path)
-    if path is None or not _is_normal(path):
+    if decoded is None or ".." in decoded.split("/") or not _is_normal(path):
         raise Invalid(
             f"Invalid model version source: '{value}'. If supplying a source as an http, https, local file "
             "path, ftp, objectstore, or mlflow-artifacts uri, an absolute path must be provided without "
             "relative path references present. Please provide an absolute path.",
             field=field,
         )
+
+
+def is_prompt(tags: Mapping[str, str]) -> bool:
+    """A prompt has its text in tags, and a source that says nothing."""
+    return tags.get(PROMPT_TAG, "").lower() == "true"
 
 
 def digest(value: str, field: str = "digest") -> None:
@@ -216,18 +231,18 @@ def logged_model_id(value: str, field: str = "logged_model_id") -> None:
         )
 
 
-def _decoded(path: str) -> str | None:
+def _decoded(value: str) -> str | None:
     for _ in range(_DECODED_AT_MOST):
-        decoded = unquote(path)
-        if decoded == path:
-            return path
-        path = decoded
+        decoded = unquote(value)
+        if decoded == value:
+            return value
+        value = decoded
     return None
 
 
 def _is_normal(path: str) -> bool:
-    kept = path.rstrip("/")
-    return "\0" not in path and ".." not in path.split("/") and (not kept or posixpath.normpath(kept) == kept)
+    kept = re.sub("/+", "/", path.rstrip("/"))
+    return "\0" not in path and (not kept or posixpath.normpath(kept) == kept)
 
 
 def _key(value: str, field: str) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 from rekam_proto.registry.v1.read_pb2 import AsOf
 from rekam_registry.moment import NOW
 from rekam_registry.reads import View
+from rekam_registry.rules import PROMPT_TAG
 from rekam_runtime.errors import Invalid
 from rekam_runtime.filtering import (
     And,
@@ -30,8 +31,6 @@ from rekam_runtime.searching.parameters import Parameters
 
 _statements = Statements.load("rekam_registry", "search.sql")
 
-# Says of a model or version that it is a prompt; what does not have it is none.
-PROMPT_TAG = "mlflow.prompt.is_prompt"
 # A search begins with those that have a tag when they are fewer than this; else it walks its order's index
 # and looks each one's tag up: then it has not far to go to the end of a page.
 _FEW = 5_000

@@ -151,9 +151,9 @@ class ModelState:
             highest[version.core.stage] = max(number, highest.get(version.core.stage, 0))
         latest = []
         for stage in sorted(highest):
-            one = version_pb2.ModelVersion()
-            one.CopyFrom(self.versions[highest[stage]].core)
-            one.name = self.name
+            one = self.describe_version(highest[stage])
+            # The model tells its aliases itself.
+            one.ClearField("aliases")
             one.ClearField("signature")
             latest.append(one)
         return model_pb2.RegisteredModel(

@@ -114,6 +114,7 @@ async def test_versions(registry: RegistryService) -> None:
         "run_id IN ('run1', 'run6')": ["alpha/3", "beta/1"],
         "source_path LIKE 's3://bucket/beta/%' AND version_number > 1": ["beta/3", "beta/2"],
         "version_number <= 1": ["alpha/1", "beta/1"],
+        "version_number = '3'": ["alpha/3", "beta/3"],
         "current_stage = 'Production'": ["alpha/2"],
         "tag.even = 'True'": ["alpha/2", "alpha/3", "alpha/1"],
         "tag.even != 'True' AND version_number = 2": ["beta/2"],

@@ -19,7 +19,7 @@ from rekam_proto.registry.v1 import (
     version_pb2,
 )
 from rekam_proto.registry.v1.read_pb2 import By
-from rekam_proto.tracking.v1.read_pb2 import CONSISTENCY_EVENTUAL
+from rekam_proto.tracking.v1.read_pb2 import CONSISTENCY_EVENTUAL, Tag
 from tests.contracts.test_projection import until
 from tests.support.registry_service import RegistryClient, RegistryService
 
@@ -87,6 +87,49 @@ async def test_a_copy_and_a_source_in_the_registry_are_where_the_original_is(
     assert linked.location == "s3://b/model"
     code = await refused(register(client, "n", source="models:/m/7"))
     assert code == Code.NOT_FOUND
+
+
+async def test_prompts_and_models_share_their_names(registry: RegistryService) -> None:
+    client = registry.client
+    prompt = {"tags": [Tag(key="mlflow.prompt.is_prompt", value="true")]}
+    await create(client, "m")
+    await create(client, "p", **prompt)
+    for name, more, text in (
+        ("m", {}, "Registered Model (name=m) already exists."),
+        ("p", prompt, "Prompt (name=p) already exists."),
+        (
+            "m",
+            prompt,
+            "Tried to create a prompt with name 'm', but the name is already taken by a registered",
+        ),
+        (
+            "p",
+            {},
+            "Tried to create a registered model with name 'p', but the name is already taken by a prompt",
+        ),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as taken:
+            await create(client, name, **more)
+        assert taken.value.code() == Code.ALREADY_EXISTS
+        assert text in (taken.value.details() or "")
+    # A prompt's text is in its tags: its source says nothing.
+    made = await register(client, "p", source="dummy-source", **prompt)
+    assert (made.source, made.location) == ("dummy-source", "dummy-source")
+    assert await refused(register(client, "m", source="dummy-source")) == Code.INVALID_ARGUMENT
+
+
+async def test_a_model_tells_its_latest_versions_with_their_tags(registry: RegistryService) -> None:
+    client = registry.client
+    await create(client, "m")
+    await register(client, "m", tags=[Tag(key="a", value="b")], signature="{}")
+    await client.aliases.SetAlias(alias_pb2.SetAliasRequest(name="m", alias="a", version=1, by=ADA))
+    found = await client.models.GetRegisteredModel(model_pb2.GetRegisteredModelRequest(name="m"))
+    (latest,) = found.latest_versions
+    assert [(tag.key, tag.value) for tag in latest.tags] == [("a", "b")]
+    assert (list(latest.aliases), latest.signature) == ([], "")
+    # As a command answers it, from the log.
+    told = await client.models.UpdateRegisteredModel(model_pb2.UpdateRegisteredModelRequest(name="m", by=ADA))
+    assert told == found
 
 
 async def test_latest_versions_of_stages_and_aliases(registry: RegistryService) -> None:

@@ -39,6 +39,7 @@ SCHEMA = Schema(
                 Field("id", Kind.TEXT, MATCHING | MEMBERSHIP),
                 Field("name", Kind.TEXT, MATCHING, aliases=("Run Name",)),
                 Field("start", Kind.NUMBER, ORDERING),
+                Field("version", Kind.NUMBER, ORDERING, quotable=True),
             ),
         ),
         Entity("metric", ("metrics",), any_key=Field("metric", Kind.NUMBER, ORDERING)),
@@ -119,6 +120,14 @@ CONDITIONS: list[tuple[str, Filter]] = [
 def test_a_condition(text: str, expected: Filter) -> None:
     assert parse_filter(text, SCHEMA) == expected
     assert parse_filter(f" \n({text}\t) ", SCHEMA) == expected
+
+
+def test_a_whole_number_may_stand_in_quotes_where_its_field_says_so() -> None:
+    for written in ("12", "'12'", '"12"'):
+        assert parse_filter(f"version >= {written}", SCHEMA) == condition("attribute", "version", ">=", 12)
+    for wrong in ("'1.5'", "'-1'", "''", "'a'", "'²'", "`1`"):
+        with pytest.raises(Invalid, match="Expected numeric value type for numeric attribute: version"):
+            parse_filter(f"version = {wrong}", SCHEMA)
 
 
 TREES: list[tuple[str, Filter | None]] = [

@@ -47,10 +47,11 @@ def test_bad_aliases_are_refused(alias: str) -> None:
         "https://host/a%20b/",
         "dbfs:/a/..b/c",
         "s3://bucket",
+        "s3://bucket/a//b",
     ],
 )
 def test_good_sources(source: str) -> None:
-    rules.source(source)
+    rules.source(source, owned=False)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +66,8 @@ def test_good_sources(source: str) -> None:
         "s3://bucket/a/%2e%2e/b",
         "s3://bucket/a/%252e%252e/b",
         "s3://bucket/a/./b",
-        "s3://bucket/a//b",
         "s3://bucket/a%00",
+        "mlflow-artifacts://..%2f..%2f..%2fb",
         "s3://bucket/%" + "25" * 12 + "2e",
         "s3://bucket/" + "x" * 2048,
         "http://[bad",
@@ -74,7 +75,15 @@ def test_good_sources(source: str) -> None:
 )
 def test_bad_sources_are_refused(source: str) -> None:
     with pytest.raises(Invalid):
-        rules.source(source)
+        rules.source(source, owned=False)
+
+
+def test_a_path_of_a_disk_is_a_source_when_it_is_said_whose() -> None:
+    for source in ("/shared/1/model", "file:///shared/1/model"):
+        rules.source(source, owned=True)
+    for source in ("model", "", "file:model", "/shared/../model", "file:///shared/%2e%2e/model", "C:\\model"):
+        with pytest.raises(Invalid):
+            rules.source(source, owned=True)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 import pytest
@@ -132,3 +133,17 @@ def test_a_deleted_model_is_not_there(story: Story) -> None:
         command.require(story.state, MODEL)
     with pytest.raises(NotFound):
         command.require(LoggedModelState(), MODEL)
+
+
+def test_versions_made_from_it_are_recorded_in_a_tag(story: Story) -> None:
+    mine = Origin(writer="w", sequence=1)
+    assert story.take(command.record_version(story.state, "Fraud", 1, mine), mine)
+    assert not story.take(command.record_version(story.state, "Fraud", 1, mine), mine)
+    assert story.take(command.record_version(story.state, "Risk", 7, None))
+    recorded = '[{"name": "Fraud", "version": 1}, {"name": "Risk", "version": 7}]'
+    assert story.state.tags == {"a": "1", command.VERSIONS_TAG: recorded}
+    full = json.dumps(["x" * 65_500])
+    for value, error in (("{}", FailedPrecondition), ("[", FailedPrecondition), (full, Invalid)):
+        story.state.tags[command.VERSIONS_TAG] = value
+        with pytest.raises(error):
+            command.record_version(story.state, "Fraud", 2, None)

@@ -437,5 +437,5 @@ def test_models_are_recorded_in_a_tag() -> None:
         command.record_model(story.state, story.experiment, {"flavors": "x" * 8_000}, None)
     for broken in ("{}", '"a"', "1", "[", "[" * 8_000):
         story.tags({command.HISTORY_TAG: broken})
-        with pytest.raises(FailedPrecondition, match="no list of models"):
+        with pytest.raises(FailedPrecondition, match="no list in JSON"):
             command.record_model(story.state, story.experiment, {}, None)

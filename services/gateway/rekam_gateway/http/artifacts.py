@@ -1,4 +1,4 @@
-"""Artifacts of one run or logged model: lists, downloads, uploads by a page, urls of S3."""
+"""Artifacts of one run, logged model or version: lists, downloads, uploads by a page, urls of S3."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rekam_gateway.http.artifact_paths import below, root_of
 from rekam_gateway.http.backend import Backend
 from rekam_gateway.http.endpoints import Empty, Endpoints
 from rekam_gateway.http.file_response import file_response
+from rekam_gateway.http.model_versions import find_version
 from rekam_gateway.http.objects import known_form
 from rekam_gateway.http.proxied import ListedArtifact
 from rekam_gateway.http.wire import Int64, Text, read_query
@@ -77,6 +78,21 @@ async def get_model_artifact(backend: Backend, request: Request) -> Response:
     asked = read_query(FileOfModel, request.query_params, request.path_params)
     path = below(root_of(await _uri_of_model(backend, asked.model_id)), asked.artifact_file_path)
     return await file_response(backend.artifacts.transfer, request, path)
+
+
+class FileOfVersion(Struct):
+    name: Text
+    version: Text
+    path: Text
+
+
+@endpoints.raw("/model-versions/get-artifact", ["GET"], request=FileOfVersion)
+async def get_version_artifact(backend: Backend, request: Request) -> Response:
+    asked = read_query(FileOfVersion, request.query_params, {})
+    version = await find_version(backend, asked.name, asked.version)
+    return await file_response(
+        backend.artifacts.transfer, request, below(root_of(version.location), asked.path)
+    )
 
 
 @endpoints.raw("mlflow/upload-artifact", ["POST"], ajax_only=True, request=FileOfRun, response=Empty)

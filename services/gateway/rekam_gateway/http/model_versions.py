@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import grpc.aio
+import structlog
 from msgspec import Struct
 
 from rekam_gateway.http.backend import Backend
 from rekam_gateway.http.endpoints import Endpoints
 from rekam_gateway.http.errors import check_max_results
+from rekam_gateway.http.model_sources import Provenance, provenance_of
 from rekam_gateway.http.objects import KeyValue, tags_of
 from rekam_gateway.http.registry_objects import (
     ModelVersion,
@@ -18,14 +21,17 @@ from rekam_gateway.http.registry_objects import (
 )
 from rekam_gateway.http.wire import Int64, Text
 from rekam_proto.registry.v1 import version_pb2
+from rekam_proto.tracking.v1 import logged_model_pb2
 from rekam_proto.tracking.v1.read_pb2 import Tag
 
 MOST_RESULTS = 200_000
+PROMPT_TAG = "mlflow.prompt.is_prompt"
 # Larger answers are gathered from pages of the registry, up to so many bytes of them.
 _PAGE = 1_000
 _MOST_BYTES = 64 * 1024 * 1024
 
 endpoints = Endpoints()
+log = structlog.get_logger(__name__)
 
 
 class CreateVersion(Struct):
@@ -89,17 +95,23 @@ class VersionTagKey(Struct):
 
 @endpoints.post("mlflow/model-versions/create", renamed={"logged_model_id": "model_id"})
 async def create(backend: Backend, asked: CreateVersion) -> VersionAnswer:
+    made_from = Provenance(asked.run_id)
+    if not _is_prompt(asked.tags):
+        made_from = await provenance_of(backend, asked.source, asked.run_id, asked.model_id)
     created = await backend.registry.versions.CreateModelVersion(
         version_pb2.CreateModelVersionRequest(
             name=asked.name,
             source=asked.source,
-            run_id=asked.run_id,
+            location=made_from.location,
+            run_id=made_from.run_id,
             run_link=asked.run_link,
-            logged_model_id=asked.model_id,
+            logged_model_id=made_from.logged_model_id,
             description=asked.description,
             tags=tags_of(asked.tags),
         )
     )
+    if created.logged_model_id:
+        await _record(backend, created)
     return version_answer(created)
 
 
@@ -179,3 +191,29 @@ async def delete_tag(backend: Backend, asked: VersionTagKey) -> None:
 async def find_version(backend: Backend, name: str, version: str) -> version_pb2.ModelVersion:
     request = version_pb2.GetModelVersionRequest(name=name, version=number_of(name, version))
     return await backend.registry.versions.GetModelVersion(request)
+
+
+def _is_prompt(tags: list[KeyValue]) -> bool:
+    return {tag.key: tag.value for tag in tags}.get(PROMPT_TAG, "").lower() == "true"
+
+
+async def _record(backend: Backend, version: version_pb2.ModelVersion) -> None:
+    """Say it of the logged model, too.
+
+    The version is there, whatever becomes of this: a request that failed now would be sent again, and
+    make another one.
+    """
+    try:
+        await backend.logged_models.RecordModelVersion(
+            logged_model_pb2.RecordModelVersionRequest(
+                model_id=version.logged_model_id, name=version.name, version=version.version
+            )
+        )
+    except grpc.aio.AioRpcError as error:
+        log.warning(
+            "a logged model does not say that it is registered",
+            model_id=version.logged_model_id,
+            name=version.name,
+            version=version.version,
+            error=error.details(),
+        )

@@ -12,6 +12,19 @@ from rekam_proto.registry.v1 import model_pb2
 from rekam_proto.registry.v1.read_pb2 import By
 from rekam_registry import protecting
 from rekam_registry.state import ModelState, tags_of
+from rekam_runtime.errors import AlreadyExists
+
+
+def taken(name: str, for_prompt: bool, by_prompt: bool) -> AlreadyExists:
+    """Why there will be no model, or prompt, of this name: they share their names."""
+    wanted, there = ("Prompt" if one else "Registered Model" for one in (for_prompt, by_prompt))
+    if wanted == there:
+        return AlreadyExists(f"{there} (name={name}) already exists.", field="name")
+    return AlreadyExists(
+        f"Tried to create a {wanted.lower()} with name {name!r}, but the name is already taken by a "
+        f"{there.lower()}. MLflow does not allow creating a model and a prompt with the same name.",
+        field="name",
+    )
 
 
 def rename(state: ModelState, new_name: str, by: By) -> model_pb2.ModelRenamed | None:

@@ -50,7 +50,6 @@ async def _fetch(view: View, ids: Sequence[UUID]) -> list[model_pb2.RegisteredMo
     for version in await version_rows.latest(view, ids):
         one = models[version.model_id].latest_versions.add()
         one.CopyFrom(version)
-        # As the model tells them: who wants more asks for the version.
-        one.ClearField("tags")
+        # The model tells its aliases itself.
         one.ClearField("aliases")
     return list(models.values())

@@ -10,6 +10,7 @@ from rekam_registry.models import command, query
 from rekam_registry.reads import Reads
 from rekam_registry.requests import Context, cause_of
 from rekam_registry.state import ModelState, tags_of
+from rekam_runtime.errors import AlreadyExists
 
 SERVICE = "rekam_proto.registry.v1.RegisteredModelService"
 
@@ -39,7 +40,11 @@ class RegisteredModelServicer(model_pb2_grpc.RegisteredModelServiceServicer):
                 protection=protection,
             )
 
-        return await self._ledger.create(request.name, event, cause)
+        try:
+            return await self._ledger.create(request.name, event, cause)
+        except AlreadyExists as taken:
+            by_prompt = await self._ledger.look(request.name, lambda state: rules.is_prompt(state.tags))
+            raise command.taken(request.name, rules.is_prompt(tags), by_prompt) from taken
 
     async def GetRegisteredModel(
         self, request: model_pb2.GetRegisteredModelRequest, context: Context

@@ -23,7 +23,7 @@ VERSIONS = Schema(
                 Field("name", Kind.TEXT, MATCHING | MEMBERSHIP),
                 Field("run_id", Kind.TEXT, MATCHING | MEMBERSHIP, sortable=False),
                 Field("source_path", Kind.TEXT, MATCHING, sortable=False),
-                Field("version_number", Kind.NUMBER, ORDERING),
+                Field("version_number", Kind.NUMBER, ORDERING, quotable=True),
                 # As uris write stages: Production.
                 Field("current_stage", Kind.TEXT, EQUALITY | MEMBERSHIP, sortable=False),
                 Field("creation_timestamp", Kind.NUMBER, frozenset()),

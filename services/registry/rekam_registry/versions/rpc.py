@@ -27,7 +27,12 @@ class ModelVersionServicer(version_pb2_grpc.ModelVersionServiceServicer):
     ) -> version_pb2.ModelVersion:
         cause = cause_of(request, context)
         rules.name(request.name)
-        rules.source(request.source)
+        tags = rules.tags(request.tags)
+        is_prompt = rules.is_prompt(tags)
+        if is_prompt:
+            rules.text(request.source, rules.MAX_SOURCE, "source", "a source")
+        else:
+            rules.source(request.source, owned=bool(request.run_id or request.logged_model_id))
         rules.text(request.location, rules.MAX_SOURCE, "location", "a location")
         rules.text(request.run_id, rules.MAX_RUN_ID, "run_id", "a run's id")
         rules.text(request.run_link, rules.MAX_RUN_LINK, "run_link", "a run's link")
@@ -35,10 +40,12 @@ class ModelVersionServicer(version_pb2_grpc.ModelVersionServiceServicer):
         rules.digest(request.digest)
         rules.text(request.signature, rules.MAX_SIGNATURE, "signature", "a signature")
         rules.description(request.description)
-        tags = rules.tags(request.tags)
+        location = request.location
+        if not location:
+            location = request.source if is_prompt else await self._location(request.source)
         content = version_pb2.VersionCreated(
             source=request.source,
-            location=request.location or await self._location(request.source),
+            location=location,
             run_id=request.run_id,
             run_link=request.run_link,
             logged_model_id=request.logged_model_id,

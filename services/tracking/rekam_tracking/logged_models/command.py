@@ -14,11 +14,15 @@ from google.protobuf.message import Message
 from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.tracking.v1 import logged_model_pb2, read_pb2
 from rekam_runtime.errors import AlreadyExists, NotFound
+from rekam_tracking.recorded import appended
+from rekam_tracking.rules import MAX_MODEL_TEXT, text
 from rekam_tracking.sequences import Sequences
 from rekam_tracking.standings import Standing, artifact_uri, require_for_creation
 from rekam_tracking.write_once import new_params
 
 Origin = envelope_pb2.Origin
+# Which versions of registered models were made from it.
+VERSIONS_TAG = "mlflow.modelVersions"
 
 
 @dataclass(slots=True)
@@ -142,6 +146,19 @@ def set_tags(
         return None
     return logged_model_pb2.LoggedModelTagsSet(
         model_id=state.model_id, tags=[read_pb2.Tag(key=key, value=value) for key, value in tags.items()]
+    )
+
+
+def record_version(
+    state: LoggedModelState, name: str, version: int, origin: Origin | None
+) -> logged_model_pb2.LoggedModelTagsSet | None:
+    if state.sequences.has(origin):
+        return None
+    item = {"name": name, "version": version}
+    value = appended(state.tags, VERSIONS_TAG, item, f"logged model {state.model_id}")
+    text(value, MAX_MODEL_TEXT, "name", f"tag {VERSIONS_TAG}")
+    return logged_model_pb2.LoggedModelTagsSet(
+        model_id=state.model_id, tags=[read_pb2.Tag(key=VERSIONS_TAG, value=value)]
     )
 
 

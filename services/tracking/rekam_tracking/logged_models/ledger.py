@@ -98,6 +98,11 @@ class LoggedModels:
     async def set_tags(self, model_id: str, tags: Mapping[str, str], cause: Cause) -> None:
         await self._change(model_id, lambda state: command.set_tags(state, tags, cause.origin), cause)
 
+    async def record_version(self, model_id: str, name: str, version: int, cause: Cause) -> None:
+        await self._change(
+            model_id, lambda state: command.record_version(state, name, version, cause.origin), cause
+        )
+
     async def delete_tags(self, model_id: str, keys: Sequence[str], cause: Cause) -> None:
         await self._change(model_id, lambda state: command.delete_tags(state, keys, cause.origin), cause)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rekam_proto.tracking.v1 import logged_model_pb2, logged_model_pb2_grpc, read_pb2
+from rekam_runtime.errors import Invalid
 from rekam_tracking import rules
 from rekam_tracking.logged_models import command, query
 from rekam_tracking.logged_models.command import LoggedModelState
@@ -73,6 +74,17 @@ class LoggedModelServicer(logged_model_pb2_grpc.LoggedModelServiceServicer):
         tags = rules.model_tags(request.tags)
         await self._models.set_tags(request.model_id, tags, cause_with_origin(request, context))
         return logged_model_pb2.SetLoggedModelTagsResponse()
+
+    async def RecordModelVersion(
+        self, request: logged_model_pb2.RecordModelVersionRequest, context: Context
+    ) -> logged_model_pb2.RecordModelVersionResponse:
+        _require_form(request.model_id)
+        rules.some_text(request.name, rules.MAX_MODEL_NAME, "name", "a registered model's name")
+        if request.version < 1:
+            raise Invalid(f"a version is a number from 1, got {request.version}", field="version")
+        cause = cause_with_origin(request, context)
+        await self._models.record_version(request.model_id, request.name, request.version, cause)
+        return logged_model_pb2.RecordModelVersionResponse()
 
     async def DeleteLoggedModelTags(
         self, request: logged_model_pb2.DeleteLoggedModelTagsRequest, context: Context

@@ -6,7 +6,6 @@ on the run's state.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from google.protobuf.message import Message
 from rekam_proto.event.v1 import envelope_pb2
 from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
 from rekam_runtime.errors import AlreadyExists, FailedPrecondition, Invalid, NotFound
+from rekam_tracking.recorded import appended
 from rekam_tracking.rules import MAX_RUN_TAG_VALUE, RUN_NAME_TAG, text
 from rekam_tracking.sequences import Sequences
 from rekam_tracking.standings import Standing, artifact_uri, require_for_creation
@@ -287,15 +287,7 @@ def record_model(
     if state.sequences.has(origin):
         return None
     require_active(state, experiment)
-    try:
-        history = json.loads(state.tags.get(HISTORY_TAG, "[]"))
-        if not isinstance(history, list):
-            raise ValueError("not a list")
-        value = json.dumps([*history, model])
-    except (ValueError, RecursionError):
-        raise FailedPrecondition(
-            f"tag {HISTORY_TAG} of run {state.run_id} is no list of models", field="run_id"
-        ) from None
+    value = appended(state.tags, HISTORY_TAG, model, f"run {state.run_id}")
     text(value, MAX_RUN_TAG_VALUE, "model", f"tag {HISTORY_TAG}")
     return run_pb2.TagsSet(run_id=state.run_id, tags=_tags({HISTORY_TAG: value}))
 
