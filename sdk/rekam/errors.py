@@ -12,6 +12,7 @@ RekamError
     RefusedRecords     logged records that the server refused
   Unavailable          the server cannot be reached, or did not answer in time
     DeliveryTimeout    what was logged is not acknowledged yet (also a TimeoutError)
+  ChangesMissed        a consumer of the registry's changes was too slow, or the log was begun anew
   SpoolError           the spool on disk cannot take or give records
     SpoolFull          a bound was reached and the SDK is configured to raise
   ArtifactError        bytes of a file are not what they should be
@@ -106,6 +107,10 @@ class Unavailable(RekamError):
 
 class DeliveryTimeout(Unavailable, TimeoutError):
     """What was logged is not acknowledged yet; it stays in the spool and is delivered later."""
+
+
+class ChangesMissed(RekamError):
+    """Changes of the registry that a consumer will not be told; what is there now, the view has."""
 
 
 class SpoolError(RekamError):
