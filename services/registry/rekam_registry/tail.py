@@ -34,12 +34,16 @@ class Listener(Protocol):
 
 
 class Tail:
-    """position: everything up to here was told, from where the process began; -1 before it has."""
+    """position: everything up to here was told, from where the process began; -1 before it has.
+
+    origin: the log begins past it: where it was emptied last.
+    """
 
     def __init__(self, log: EventLog, listeners: Sequence[Listener]) -> None:
         self._events = log
         self._listeners = listeners
         self.position = -1
+        self.origin = 0
         self._moved = asyncio.Event()
 
     async def run(self) -> None:
@@ -81,9 +85,10 @@ class Tail:
 
     async def _follow(self) -> None:
         if self.position < 0:
-            last = await self._events.last_position(events.STREAM)
-            self._begin(last)
-            self._move(last)
+            extent = await self._events.extent(events.STREAM)
+            self.origin = extent.origin
+            self._begin(extent.last)
+            self._move(extent.last)
         follower = await self._events.follow(events.STREAM, f"{events.SERVICE}_serve", self.position)
         try:
             while True:

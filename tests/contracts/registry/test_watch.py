@@ -248,6 +248,11 @@ async def test_an_emptied_log_ends_the_watchers(registry: RegistryService, log: 
         assert await again.snapshot() == []
         await create(registry.client, "b")
         assert told(await again.changes(1)) == [("model_created", "b")]
+    # Who was away meanwhile knows models that nobody has any more.
+    async with watching(registry.client, resume_after=watcher.position) as away:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await away.next()
+    assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
 
 
 async def test_requests_that_are_wrong_are_refused(registry: RegistryService) -> None:

@@ -54,6 +54,13 @@ class WatchServicer:
     async def _check_resumed(self, position: int) -> None:
         if position < 0:
             raise Invalid("a position is not negative", field="resume_after")
+        # At the origin itself nobody can tell who saw the log before it was emptied, and who since.
+        if position <= self._tail.origin:
+            raise FailedPrecondition(
+                f"the log was emptied at {self._tail.origin}, {position} is not after that: "
+                "watch from the beginning",
+                field="resume_after",
+            )
         if position > self._tail.position:
             last = await self._log.last_position(STREAM)
             if position > last:
