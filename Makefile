@@ -70,6 +70,8 @@ $(MLFLOW_VENV)/.installed: $(MLFLOW_VENV)/.requirements $(CLIENTS)
 	@touch $@
 
 .PHONY: test
+# Kept, whatever the environment says: tests start hundreds of programs, each would compile all it imports.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: mlflow ## Run the tests: unit, contracts, and journeys on the real parts
 	@# 5: there is none of these.
 	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "not alone" $(PYTEST_ARGS) || [ $$? = 5 ]
