@@ -26,6 +26,7 @@ MIGRATIONS = [
     "0002_quarantine_decisions.sql",
     "0001_stream.sql",
     "0002_registry.sql",
+    "0003_webhooks.sql",
 ]
 
 

@@ -14,7 +14,7 @@ from rekam_proto.event.v1.envelope_pb2 import Envelope
 
 # Imported for their entries in the symbol database, as is the one above.
 from rekam_proto.ingest.v1 import points_pb2  # noqa: F401
-from rekam_proto.registry.v1 import history_pb2  # noqa: F401
+from rekam_proto.registry.v1 import history_pb2, webhook_pb2  # noqa: F401
 from rekam_proto.tracking.v1 import experiment_pb2, logged_model_pb2, run_pb2  # noqa: F401
 
 FOLDER = Path(__file__).resolve().parent

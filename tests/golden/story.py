@@ -78,6 +78,9 @@ STREAMS: dict[str, list[Sample]] = {
         Sample(_REGISTRY + "AliasDeleted", 1),
         Sample(_REGISTRY + "VersionDeleted", 1),
         Sample(_REGISTRY + "ModelDeleted", 1),
+        Sample(_REGISTRY + "WebhookCreated", 1),
+        Sample(_REGISTRY + "WebhookUpdated", 1),
+        Sample(_REGISTRY + "WebhookDeleted", 1),
     ],
 }
 

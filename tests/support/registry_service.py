@@ -17,6 +17,7 @@ from rekam_proto.registry.v1.resolve_pb2_grpc import ResolveServiceStub
 from rekam_proto.registry.v1.transition_pb2_grpc import TransitionServiceStub
 from rekam_proto.registry.v1.version_pb2_grpc import ModelVersionServiceStub
 from rekam_proto.registry.v1.watch_pb2_grpc import WatchServiceStub
+from rekam_proto.registry.v1.webhook_pb2_grpc import WebhookServiceStub
 from rekam_registry import server
 from rekam_registry.settings import ProjectSettings, ServeSettings
 from rekam_runtime.rpc.client import channel
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from rekam_proto.registry.v1.transition_pb2_grpc import TransitionServiceAsyncStub
     from rekam_proto.registry.v1.version_pb2_grpc import ModelVersionServiceAsyncStub
     from rekam_proto.registry.v1.watch_pb2_grpc import WatchServiceAsyncStub
+    from rekam_proto.registry.v1.webhook_pb2_grpc import WebhookServiceAsyncStub
 
 
 class RegistryClient:
@@ -45,6 +47,7 @@ class RegistryClient:
         self.history: HistoryServiceAsyncStub = HistoryServiceStub(opened)
         self.resolve: ResolveServiceAsyncStub = ResolveServiceStub(opened)
         self.watch: WatchServiceAsyncStub = WatchServiceStub(opened)
+        self.webhooks: WebhookServiceAsyncStub = WebhookServiceStub(opened)
         self.log: LogServiceAsyncStub = LogServiceStub(opened)
 
 

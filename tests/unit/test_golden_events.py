@@ -6,7 +6,7 @@ import pytest
 
 from rekam_proto.artifacts.v1 import artifact_pb2
 from rekam_proto.ingest.v1 import points_pb2
-from rekam_proto.registry.v1 import alias_pb2, model_pb2, transition_pb2, version_pb2
+from rekam_proto.registry.v1 import alias_pb2, model_pb2, transition_pb2, version_pb2, webhook_pb2
 from rekam_proto.tracking.v1 import dataset_pb2, experiment_pb2, logged_model_pb2, run_pb2
 from tests.golden.record import record
 from tests.golden.samples import Sample, all_samples, message_class
@@ -49,6 +49,9 @@ PARTS = {
     "Protection",
     "ModelVersion",
     "VersionReference",
+    "Webhook",
+    "WebhookEvent",
+    "Delivery",
 }
 FILES = (
     artifact_pb2,
@@ -61,6 +64,7 @@ FILES = (
     version_pb2,
     alias_pb2,
     transition_pb2,
+    webhook_pb2,
 )
 
 

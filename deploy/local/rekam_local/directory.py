@@ -10,6 +10,7 @@ DIR/nats/ postgres/ seaweed/
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
@@ -33,6 +34,15 @@ class Credentials:
     postgres_registry: str
     s3_access_key: str
     s3_secret_key: str
+    # Of Fernet: seals webhooks' secrets.
+    webhook_key: str
+
+    @classmethod
+    def made(cls) -> Credentials:
+        """New ones."""
+        texts = {field.name: secrets.token_hex(20) for field in fields(cls)}
+        texts["webhook_key"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        return cls(**texts)
 
     def __repr__(self) -> str:
         return "Credentials(hidden)"
@@ -82,9 +92,11 @@ class DataDirectory:
         """Fill a new directory, or read what an old one keeps."""
         try:
             self.logs.mkdir(mode=0o700, exist_ok=True)
-            if not (self.path / "credentials.json").exists():
-                made = Credentials(**{field.name: secrets.token_hex(20) for field in fields(Credentials)})
-                self._write("credentials.json", asdict(made))
+            made = asdict(Credentials.made())
+            kept = self._read("credentials.json") if (self.path / "credentials.json").exists() else {}
+            if made.keys() - kept.keys():
+                # All of them, or what an earlier version did not have.
+                self._write("credentials.json", {**made, **kept})
             return Credentials(**self._read("credentials.json"))
         except OSError as error:
             raise StackError(

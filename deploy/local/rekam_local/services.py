@@ -29,6 +29,10 @@ _PASSED_ON = (
     "REKAM_ARTIFACTS_GRACE_S",
     "REKAM_ARTIFACTS_COLLECT_EVERY_S",
     "REKAM_ARTIFACTS_SWEEP_EVERY_S",
+    "REKAM_WEBHOOK_ATTEMPTS",
+    "REKAM_WEBHOOK_FIRST_PAUSE_S",
+    "REKAM_WEBHOOK_LONGEST_PAUSE_S",
+    "REKAM_WEBHOOK_TIMEOUT_S",
 )
 # The archive has a segment in memory for a moment, tens of megabytes in few blocks: those go back.
 _FEW_LARGE_BLOCKS = {name: str(1024 * 1024) for name in _MALLOC if name != "MALLOC_ARENA_MAX"}
@@ -96,6 +100,7 @@ class Addresses:
     nats_url: str
     postgres_urls: Mapping[str, str]
     s3: Mapping[str, str]
+    webhook_key: str
     control_target: str
     http: Listen
     grpc: Listen
@@ -152,8 +157,10 @@ def services(addresses: Addresses, scale: Scale, take_port: Callable[[], int]) -
         s3["REKAM_S3_PUBLIC_ENDPOINT"] = s3["REKAM_S3_ENDPOINT"]
     artifacts = owner("artifacts-serve", "artifacts", "serve", 1, **s3)
     artifacts_project = owner("artifacts-project", "artifacts", "project", 1, **addresses.s3)
-    registry = owner("registry-serve", "registry", "serve", 1)
-    registry_project = owner("registry-project", "registry", "project", 1, **addresses.s3)
+    # Receivers are programs on this machine, too.
+    webhooks = {"REKAM_WEBHOOK_KEYS": addresses.webhook_key, "REKAM_WEBHOOK_PRIVATE": "1"}
+    registry = owner("registry-serve", "registry", "serve", 1, **webhooks)
+    registry_project = owner("registry-project", "registry", "project", 1, **addresses.s3, **webhooks)
     archive = of(
         "archive", "rekam_archive", "archive", 1, "nats", "seaweed", **addresses.s3, **_FEW_LARGE_BLOCKS
     )

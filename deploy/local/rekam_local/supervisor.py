@@ -83,6 +83,7 @@ class Stack:
                 "REKAM_S3_SECRET_KEY": self.seaweed.secret_key,
                 "REKAM_S3_BUCKET": BUCKET,
             },
+            webhook_key=self._credentials.webhook_key,
             control_target=self.control_target,
             http=self.options.http,
             grpc=self.options.grpc,

@@ -6,7 +6,7 @@ recorded with a checksum: a file that was changed afterwards is an error, not a 
 
 They are applied within a generation (`generations`), which has its own record of them: to the
 active one, and to one that is being built. What all generations share, in schema public, comes from
-the runtime's folder `shared/`.
+folders `shared/`: the runtime's, and the package's if it has one.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ async def migrate(url: str, package: str, *, wait_s: float = 15.0) -> list[str]:
         await generations.move_out_of_public(connection)
         await connection.execute(_statements.see_public)
         await connection.execute(_statements.create_ledger)
-        for migration in await _missing(connection, _RUNTIME, _read(_RUNTIME, _SHARED)):
-            await _apply(connection, migration)
+        for source in (_RUNTIME, package):
+            for migration in await _missing(connection, source, _read(source, _SHARED)):
+                await _apply(connection, migration)
         for number in await generations.prepare(connection):
             applied = await migrate_generation(connection, number, package)
         await generations.see_by_default(connection, number)
@@ -91,6 +92,8 @@ async def pending(connection: Connection, package: str) -> list[str]:
 
 def _read(package: str, name_of_folder: str = "migrations") -> list[Migration]:
     folder = importlib.resources.files(package).joinpath(name_of_folder)
+    if name_of_folder == _SHARED and not folder.is_dir():
+        return []
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
     for number, name in enumerate(names, start=1):
         match = _FILE.fullmatch(name)

@@ -32,6 +32,7 @@ from rekam_proto.registry.v1 import (
     transition_pb2,
     version_pb2,
     watch_pb2,
+    webhook_pb2,
 )
 from rekam_proto.tracking.v1 import (
     dataset_pb2,
@@ -53,7 +54,16 @@ from rekam_runtime.rpc.server import Service
 
 # Points on their way to the log, of all streams and requests.
 POINTS_BYTES = 64 * 1024 * 1024
-_REGISTRY_FILES = (model_pb2, version_pb2, alias_pb2, transition_pb2, history_pb2, resolve_pb2, watch_pb2)
+_REGISTRY_FILES = (
+    model_pb2,
+    version_pb2,
+    alias_pb2,
+    transition_pb2,
+    history_pb2,
+    resolve_pb2,
+    watch_pb2,
+    webhook_pb2,
+)
 # A service that is started again is waited for; a search may take tracking's 30 s.
 HTTP_PATIENCE_S = 40.0
 

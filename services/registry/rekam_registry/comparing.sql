@@ -1,4 +1,4 @@
--- For each model: owner, rows, and what they add up to.
+-- For each model or webhook: owner, rows, and what they add up to.
 
 -- name: model_states
 SELECT 'model ' || model_id, count(*), sum(hashtextextended(model_states::text, 0))
@@ -35,3 +35,11 @@ FROM changes GROUP BY model_id ORDER BY model_id
 -- name: change_parts
 SELECT 'model ' || model_id, count(*), sum(hashtextextended(change_parts::text, 0))
 FROM change_parts GROUP BY model_id ORDER BY model_id
+
+-- name: webhooks
+SELECT 'webhook ' || webhook_id, count(*), sum(hashtextextended(webhooks::text, 0))
+FROM webhooks GROUP BY webhook_id ORDER BY webhook_id
+
+-- name: webhook_states
+SELECT 'webhook ' || webhook_id, count(*), sum(hashtextextended(webhook_states::text, 0))
+FROM webhook_states GROUP BY webhook_id ORDER BY webhook_id

@@ -7,7 +7,14 @@ import hashlib
 from google.protobuf.message import Message
 
 from rekam_proto.event.v1.envelope_pb2 import Envelope
-from rekam_proto.registry.v1 import alias_pb2, history_pb2, model_pb2, transition_pb2, version_pb2
+from rekam_proto.registry.v1 import (
+    alias_pb2,
+    history_pb2,
+    model_pb2,
+    transition_pb2,
+    version_pb2,
+    webhook_pb2,
+)
 from rekam_runtime.eventlog.envelope import registry_of, unwrap
 from rekam_runtime.eventlog.port import Record, StreamSpec
 
@@ -16,6 +23,9 @@ STREAM = "REKAM_REGISTRY"
 
 # They say who has a name; the models' own events say what it means.
 NameEvent = model_pb2.NameTaken | model_pb2.NameFreed
+
+# Of no model; only webhooks themselves follow from them.
+WebhookChange = webhook_pb2.WebhookCreated | webhook_pb2.WebhookUpdated | webhook_pb2.WebhookDeleted
 
 ModelEvent = (
     model_pb2.ModelCreated
@@ -58,7 +68,14 @@ _CHANGES: dict[type[Message], str] = {
     transition_pb2.TransitionRejected: "transition_rejected",
 }
 
-_EVENTS = registry_of(model_pb2.NameTaken, model_pb2.NameFreed, *_CHANGES)
+_EVENTS = registry_of(
+    model_pb2.NameTaken,
+    model_pb2.NameFreed,
+    webhook_pb2.WebhookCreated,
+    webhook_pb2.WebhookUpdated,
+    webhook_pb2.WebhookDeleted,
+    *_CHANGES,
+)
 
 
 def control_stream(replicas: int = 1) -> StreamSpec:
@@ -68,6 +85,10 @@ def control_stream(replicas: int = 1) -> StreamSpec:
 
 def model_subject(model_id: str) -> str:
     return f"rekam.registry.model.{model_id}"
+
+
+def webhook_subject(webhook_id: str) -> str:
+    return f"rekam.registry.webhook.{webhook_id}"
 
 
 def name_subject(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from rekam_proto.event.v1.envelope_pb2 import Envelope
 from rekam_registry.events import ModelEvent
@@ -13,6 +13,16 @@ from rekam_runtime.postgres import Connection
 FOREVER = 2**63 - 1
 Key = tuple[Any, ...]
 Row = TypeVar("Row", bound=tuple[Any, ...])
+
+
+class Happened(Protocol):
+    """When something did: where in the log, and at what time."""
+
+    @property
+    def position(self) -> int: ...
+
+    @property
+    def time_us(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ class Timeline(Generic[Row]):
         self._open: dict[Key, _Opened] = {}
         self._rows: list[tuple[Any, ...]] = []
 
-    def set(self, key: Key, row: Row | None, entry: Entry) -> None:
+    def set(self, key: Key, row: Row | None, entry: Happened) -> None:
         """From this event on the row is what is true of the key; None: nothing."""
         before = self._open.pop(key, None)
         if before is not None:

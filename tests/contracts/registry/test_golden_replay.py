@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from rekam_proto.registry.v1 import history_pb2, read_pb2, transition_pb2
+from rekam_proto.registry.v1 import history_pb2, read_pb2, transition_pb2, webhook_pb2
 from rekam_registry import control
 from rekam_registry.events import STREAM
 from rekam_runtime.postgres import Pool, connect_pool, migrate
@@ -65,6 +65,19 @@ async def test_the_story_is_told_the_same_in_any_batches(pool: Pool, batch: int)
     # The model is deleted: nothing is true any more.
     for table in ("model_states", "model_tags", "version_states", "version_tags", "aliases", "transitions"):
         assert await pool.fetchval(f"SELECT max(until_position) FROM {table}") <= len(STORY)
+
+
+async def test_webhooks_are_kept_as_they_were(pool: Pool) -> None:
+    await project(pool, 7)
+    rows = await pool.fetch(
+        "SELECT webhook, sealed_secret, from_position, until_position FROM webhook_states"
+        " ORDER BY from_position"
+    )
+    told = [webhook_pb2.Webhook.FromString(row["webhook"]) for row in rows]
+    assert [each.name for each in told] == ["fleet", "fleet.eu"]
+    assert [row["sealed_secret"] for row in rows] == [b"gAAAAA-not-a-real-token", b"gAAAAA-another"]
+    assert rows[0]["until_position"] == rows[1]["from_position"]
+    assert rows[1]["until_position"] == len(STORY)
 
 
 async def test_every_event_of_a_model_is_told(pool: Pool) -> None:

@@ -34,11 +34,18 @@ def there(door: Rest) -> dict[str, str]:
     model = door.tell("logged-models", experiment_id=experiment)["model"]["info"]["model_id"]
     door.tell("registered-models/create", name="schema")
     version = door.tell("model-versions/create", name="schema", source="s3://bucket/model")
+    webhook = door.tell(
+        "webhooks",
+        name="schema",
+        url="http://127.0.0.1:9/",
+        events=[{"entity": "MODEL_VERSION", "action": "CREATED"}],
+    )
     return {
         "experiment_id": experiment,
         "run_id": run,
         "model_id": model,
         "name": "schema",
+        "webhook_id": webhook["webhook"]["webhook_id"],
         "version": version["model_version"]["version"],
     }
 

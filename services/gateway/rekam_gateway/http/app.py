@@ -31,6 +31,7 @@ from rekam_gateway.http import (
     registered_models,
     runs,
     server,
+    webhooks,
 )
 from rekam_gateway.http.backend import Backend
 from rekam_gateway.http.body import Bodies
@@ -57,6 +58,7 @@ NOUNS = (
     logged_models,
     registered_models,
     model_versions,
+    webhooks,
 )
 ENDPOINTS: list[Endpoint] = [endpoint for noun in NOUNS for endpoint in noun.endpoints]
 ENDPOINTS.append(published(ENDPOINTS))

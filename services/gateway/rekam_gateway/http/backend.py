@@ -11,7 +11,7 @@ from rekam_gateway.artifacts.transfer import Transfer
 from rekam_gateway.http.errors import Coded
 from rekam_gateway.ingest.runs import Runs
 from rekam_gateway.ingest.writers import RunWriters
-from rekam_proto.registry.v1 import alias_pb2_grpc, model_pb2_grpc, version_pb2_grpc
+from rekam_proto.registry.v1 import alias_pb2_grpc, model_pb2_grpc, version_pb2_grpc, webhook_pb2_grpc
 from rekam_proto.tracking.v1 import (
     dataset_pb2_grpc,
     experiment_pb2_grpc,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rekam_proto.registry.v1.alias_pb2_grpc import AliasServiceAsyncStub
     from rekam_proto.registry.v1.model_pb2_grpc import RegisteredModelServiceAsyncStub
     from rekam_proto.registry.v1.version_pb2_grpc import ModelVersionServiceAsyncStub
+    from rekam_proto.registry.v1.webhook_pb2_grpc import WebhookServiceAsyncStub
     from rekam_proto.tracking.v1.dataset_pb2_grpc import DatasetServiceAsyncStub
     from rekam_proto.tracking.v1.experiment_pb2_grpc import ExperimentServiceAsyncStub
     from rekam_proto.tracking.v1.logged_model_pb2_grpc import LoggedModelServiceAsyncStub
@@ -50,6 +51,7 @@ class Registry:
     models: RegisteredModelServiceAsyncStub
     versions: ModelVersionServiceAsyncStub
     aliases: AliasServiceAsyncStub
+    webhooks: WebhookServiceAsyncStub
 
     @classmethod
     def over(cls, registry: grpc.aio.Channel) -> Registry:
@@ -58,6 +60,7 @@ class Registry:
             models=model_pb2_grpc.RegisteredModelServiceStub(registry),
             versions=version_pb2_grpc.ModelVersionServiceStub(registry),
             aliases=alias_pb2_grpc.AliasServiceStub(registry),
+            webhooks=webhook_pb2_grpc.WebhookServiceStub(registry),
         )
 
 
