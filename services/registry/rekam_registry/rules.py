@@ -112,7 +112,7 @@ def archiving(to: int, archive_existing: bool) -> None:
     if archive_existing and to not in (read_pb2.STAGE_STAGING, read_pb2.STAGE_PRODUCTION):
         raise Invalid(
             "Model version transition cannot archive existing model versions because "
-            f"'{STAGE_NAMES.get(to, to)}' is not an Active stage. Valid stages are: Staging, Production",  # type: ignore[call-overload]
+            f"'{STAGE_NAMES.get(to, to)}' is not an Active stage. Valid stages are ['Staging', 'Production']",  # type: ignore[call-overload]
             field="archive_existing",
         )
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from rekam.testing import LocalStack
+from tests.support.faults import Faults
+from tests.support.gateways import gateways_beside
 from tests.support.mlflow_rest import Rest
 
 CLIENTS = 64
@@ -69,3 +72,24 @@ def test_two_clients_on_one_run_do_not_stand_in_each_others_way(rest: Rest) -> N
         history = rest.ask("metrics/get-history", run_id=run_id, metric_key=key)["metrics"]
         # Equal points of both count once.
         assert [point["step"] for point in history] == list(range(rounds))
+
+
+def test_a_hundred_register_at_once_through_two_gateways(rest: Rest, rekam_clean: LocalStack) -> None:
+    rest.tell("registered-models/create", name="Fraud")
+    with gateways_beside(Faults(rekam_clean), 1) as (other,):
+
+        def register(number: int) -> Any:
+            with Rest((str(rest.base_url), other.http)[number % 2]) as client:
+                asked = {"name": "Fraud", "source": f"s3://bucket/{number}"}
+                made = client.tell("model-versions/create", **asked)["model_version"]
+                # What was answered is there for the next read.
+                place = {"name": "Fraud", "version": made["version"]}
+                assert client.ask("model-versions/get", **place)["model_version"] == made
+                return made
+
+        with ThreadPoolExecutor(100) as clients:
+            made = list(clients.map(register, range(100)))
+    assert sorted(int(version["version"]) for version in made) == list(range(1, 101))
+    assert len({version["source"] for version in made}) == 100
+    found = rest.ask("model-versions/search", order_by="version_number ASC")["model_versions"]
+    assert found == sorted(made, key=lambda version: int(version["version"]))

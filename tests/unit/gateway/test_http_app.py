@@ -159,6 +159,7 @@ async def test_a_fault_of_ours_says_nothing_of_itself() -> None:
             Invalid("Changing param values is not allowed.", field="value"),
             "Changing param values is not allowed.",
         ),
+        (Invalid("'latest' is reserved.", field="value"), "'latest' is reserved."),
         (Invalid("odd", field="other[3].part"), "odd"),
         (Invalid("unknown", field="page_token"), "Invalid page token, unknown"),
         (NotFound("no such key", field="key"), "no such key"),

@@ -123,7 +123,7 @@ def in_terms_of(asked: object, error: RekamError, renamed: Mapping[str, str]) ->
     if field == "page_token" and not error.message.startswith("Invalid page token"):
         return Invalid(f"Invalid page token, {error.message}", field=field)
     # MLflow's own texts, which the services say where there is one, stand by themselves.
-    if error.message[:1].isupper() or field.startswith(_SEARCHED_BY):
+    if not error.message[:1].islower() or field.startswith(_SEARCHED_BY):
         return error
     for theirs, ours in renamed.items():
         if field.startswith(theirs):
