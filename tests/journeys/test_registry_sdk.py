@@ -147,6 +147,11 @@ def test_a_version_goes_through_its_stages_and_all_is_remembered(client: Client)
     with pytest.raises(Stale) as stale:
         client.transition_model_version_stage("Fraud", 2, "Staging", expected_stage="None")
     assert stale.value.field == "expected_stage"
+    with pytest.raises(Stale) as stale:
+        client.transition_model_version_stage("Fraud", 1, "Production", expected_version=1)
+    assert stale.value.field == "expected_version"
+    # Nothing is left to do: so it is when a request comes twice, because its answer was lost.
+    client.transition_model_version_stage("Fraud", 2, "Production", True, expected_version=1)
     assert client.resolve_model("models:/Fraud/Production").version == 2
     for as_of in (promoted.position, datetime.fromtimestamp(promoted.time_us / 1e6, UTC)):
         assert client.resolve_model("models:/Fraud/Production", as_of=as_of).version == 1

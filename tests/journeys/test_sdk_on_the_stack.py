@@ -344,15 +344,16 @@ def test_a_logged_model_through_its_life(rekam_tracking_uri: str, tmp_path: Path
             print(json.dumps([gone.lifecycle_stage, error.field]))
         """,
     ) == ["deleted", "status"]
-    code, out, _ = cli(rekam_tracking_uri, "models", "--json", "--order-by", "name DESC")
+    code, out, _ = cli(rekam_tracking_uri, "models", "logged", "--json", "--order-by", "name DESC")
     assert code == 0
     (model,) = json.loads(out)
     assert (model["name"], model["status"]) == ("forest", "PENDING")
     model_id = model["model_id"]
-    code, out, _ = cli(rekam_tracking_uri, "models", "list", "--filter", "name = forest")
+    code, out, _ = cli(rekam_tracking_uri, "models", "logged", "--filter", "name = forest")
     assert out.splitlines()[1].split()[:4] == [model_id, "forest", "0", "PENDING"]
     assert cli(rekam_tracking_uri, "models", "delete", model_id) == (0, f"model {model_id} deleted\n", "")
     code, out, _ = cli(rekam_tracking_uri, "models", "show", model_id)
     assert "stage          deleted" in out
-    code, _, error = cli(rekam_tracking_uri, "models", "show", "m-1")
-    assert (code, error) == (1, "Error: model_id: Logged model with ID 'm-1' not found.\n")
+    missing = f"m-{'0' * 32}"
+    code, _, error = cli(rekam_tracking_uri, "models", "show", missing)
+    assert (code, error) == (1, f"Error: model_id: Logged model with ID '{missing}' not found.\n")

@@ -183,18 +183,21 @@ class ModelVersions(RegisteredModels):
         archive_existing_versions: bool = False,
         *,
         expected_stage: str | None = None,
+        expected_version: int | str | None = None,
         **by: Unpack[By],
     ) -> ModelVersion:
         """Move a version into a stage.
 
         archive_existing_versions: every other version in the stage becomes Archived (Staging and
-        Production only). expected_stage: where the version must be now, or Stale.
+        Production only). expected_stage: where the version must be now, expected_version: the highest that
+        must be in the stage now, or Stale.
         """
         request = version_pb2.TransitionModelVersionRequest(
             name=name,
             version=conversion.version_of(version),
             stage=conversion.stage_of(stage),
             archive_existing=archive_existing_versions,
+            expected_version=_expected(expected_version),
             by=by_message(by),
         )
         if expected_stage is not None:
@@ -237,9 +240,7 @@ class ModelVersions(RegisteredModels):
             name=name,
             alias=alias,
             version=conversion.version_of(version),
-            expected_version=0
-            if expected_version is None
-            else conversion.version_of(expected_version, "expected_version"),
+            expected_version=_expected(expected_version),
             by=by_message(by),
         )
         answer = self._call(self._server.registry.aliases.SetAlias, request)
@@ -252,3 +253,7 @@ class ModelVersions(RegisteredModels):
 
     def _version(self, method: Any, request: Any) -> ModelVersion:
         return conversion.model_version_from(self._call(method, request))
+
+
+def _expected(version: int | str | None) -> int:
+    return 0 if version is None else conversion.version_of(version, "expected_version")

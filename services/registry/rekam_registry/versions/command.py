@@ -63,9 +63,10 @@ def transition(
     *,
     archive_existing: bool,
     expected: int,
+    expected_version: int = 0,
     by: By,
 ) -> version_pb2.VersionTransitioned | None:
-    """expected: the stage that it must be in; 0: any."""
+    """expected: the stage that it must be in; expected_version: the highest where it goes to; 0: any."""
     stage = state.version(number).core.stage
     if expected and stage != expected:
         raise Stale(
@@ -76,6 +77,13 @@ def transition(
     touched = moves.left_and_entered(state, number, to, archive_existing)
     if not touched:
         return None
+    highest = max(state.in_stage(to), default=0)
+    if expected_version and highest != expected_version:
+        raise Stale(
+            f"in stage {rules.STAGE_NAMES[to]} of {state.name!r} is "
+            f"{f'version {highest}' if highest else 'no version'}, not version {expected_version}",
+            field="expected_version",
+        )
     protecting.allow(state, by, stages=sorted(touched))
     return moves.transition(state, number, to, archive_existing)
 

@@ -124,6 +124,8 @@ class ModelVersionServicer(version_pb2_grpc.ModelVersionServiceServicer):
         rules.archiving(request.stage, request.archive_existing)
         if request.expected_stage:
             rules.stage(request.expected_stage, "expected_stage")
+        if request.expected_version:
+            rules.version(request.expected_version, "expected_version")
         return await self._ledger.change(
             request.name,
             lambda state: command.transition(
@@ -132,6 +134,7 @@ class ModelVersionServicer(version_pb2_grpc.ModelVersionServiceServicer):
                 request.stage,
                 archive_existing=request.archive_existing,
                 expected=request.expected_stage,
+                expected_version=request.expected_version,
                 by=request.by,
             ),
             lambda state, _: state.describe_version(request.version),

@@ -1,26 +1,22 @@
-"""`rekam models`."""
+"""`rekam models logged`: the models that runs made."""
 
 from __future__ import annotations
 
 import click
 
-from rekam.cli.output import ListsByDefault, command_options, moment, print_fields, print_json, print_table
+from rekam.cli.models.group import models
+from rekam.cli.output import command_options, moment, print_json, print_table
 from rekam.client import Client
 from rekam.entities import LoggedModel, ViewType
 
 
-@click.group(cls=ListsByDefault)
-def models() -> None:
-    """Logged models, which runs make: list (the default), show, delete."""
-
-
-@models.command("list")
+@models.command("logged")
 @click.option("--experiment-id", "ids", multiple=True, help="Id of an experiment. May be repeated.")
 @click.option("--filter", "filter_string", default="", help="For example: name = 'forest'")
 @click.option("--order-by", multiple=True, help="For example: 'metrics.loss DESC'. May be repeated.")
 @click.option("--max-results", type=click.IntRange(1, 50_000), default=100, show_default=True)
 @command_options
-def list_models(
+def list_logged(
     client: Client,
     as_json: bool,
     ids: tuple[str, ...],
@@ -28,7 +24,10 @@ def list_models(
     order_by: tuple[str, ...],
     max_results: int,
 ) -> None:
-    """List models of the named experiments, or of all, that match a filter."""
+    """List models that runs have made.
+
+    Of the named experiments, or of all.
+    """
     if not ids:
         ids = tuple(each.experiment_id for each in client.search_experiments(ViewType.ALL, 50_000))
     orders = [_order(each) for each in order_by]
@@ -54,30 +53,6 @@ def list_models(
         click.echo(f"(the first {max_results}; --max-results shows more)", err=True)
 
 
-@models.command("show")
-@click.argument("model_id")
-@command_options
-def show(client: Client, as_json: bool, model_id: str) -> None:
-    """Show one model with its params, tags and every value of its metrics; also a deleted one."""
-    model = client.get_logged_model(model_id, allow_deleted=True)
-    if as_json:
-        print_json(model)
-    else:
-        print_fields(_fields(model))
-
-
-@models.command("delete")
-@click.argument("model_id")
-@command_options
-def delete(client: Client, as_json: bool, model_id: str) -> None:
-    """Delete a model."""
-    client.delete_logged_model(model_id)
-    if as_json:
-        print_json(client.get_logged_model(model_id, allow_deleted=True))
-    else:
-        click.echo(f"model {model_id} deleted")
-
-
 def _order(written: str) -> dict[str, object]:
     """`key [ASC|DESC]`, as everywhere else on the command line."""
     key, _, direction = written.rpartition(" ")
@@ -86,7 +61,8 @@ def _order(written: str) -> dict[str, object]:
     return {"field_name": written}
 
 
-def _fields(model: LoggedModel) -> dict[str, object]:
+def logged_fields(model: LoggedModel) -> dict[str, object]:
+    """A logged model, a line each."""
     return {
         "model id": model.model_id,
         "name": model.name,
