@@ -89,6 +89,11 @@ class Receiver:
         return reply
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Somebody who did not wait for the answer."""
+
+
 @contextmanager
 def receiving(port: int = 0) -> Iterator[Receiver]:
     """port: 0: any that is free."""
@@ -108,7 +113,7 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
         def log_message(self, format: str, *args: object) -> None:
             """Tests say themselves what they miss."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = _Server(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     receiver = Receiver(server)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

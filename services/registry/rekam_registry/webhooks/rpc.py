@@ -191,7 +191,7 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         await self._poster.check(url)
 
     async def _check_room(self, context: Context) -> None:
-        """Of those who come at the same moment a few more may get in."""
-        async with self._reads.view(_NOW, read_pb2.CONSISTENCY_STRONG, context) as view:
+        """As far as it is projected: of those who come at the same moment a few more may get in."""
+        async with self._reads.view(_NOW, read_pb2.CONSISTENCY_EVENTUAL, context) as view:
             if await query.count(view.connection) >= self._most_webhooks:
                 raise FailedPrecondition(f"there are {self._most_webhooks:,} webhooks: delete one first")
