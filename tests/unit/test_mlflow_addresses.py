@@ -30,7 +30,6 @@ def test_parts_of_a_uri() -> None:
     assert server_of(f"{STORE}/0/ab") == "grpc://127.0.0.1:50051"
     assert path_of(f"{STORE}/0/a b/artifacts/") == "0/a b/artifacts"
     assert path_of(STORE) == ""
-    assert to_server(None, STORE) is None
 
 
 @pytest.mark.parametrize("uri", ["rekam:/x", "http://127.0.0.1:5000", "rekam://"])

@@ -39,7 +39,7 @@ def to_client(uri: str, store_uri: str) -> str:
     return f"{store_uri.rstrip('/')}/{uri[len(_OF_SERVER) :]}"
 
 
-def to_server(uri: str | None, store_uri: str) -> str | None:
+def to_server(uri: str, store_uri: str) -> str:
     """The same, the other way round."""
     ours = f"{store_uri.rstrip('/')}/"
-    return server_uri(uri[len(ours) :]) if uri and uri.startswith(ours) else uri
+    return server_uri(uri[len(ours) :]) if uri.startswith(ours) else uri

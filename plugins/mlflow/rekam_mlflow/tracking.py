@@ -61,7 +61,8 @@ class TrackingStore(AbstractStore):
     def create_experiment(
         self, name: str, artifact_location: str | None = None, tags: Sequence[ExperimentTag] | None = None
     ) -> str:
-        return self._client.create_experiment(name, to_server(artifact_location, self._uri), values(tags))
+        location = to_server(artifact_location, self._uri) if artifact_location else None
+        return self._client.create_experiment(name, location, values(tags))
 
     def get_experiment(self, experiment_id: str) -> Experiment:
         return conversion.experiment(self._client.get_experiment(experiment_id), self._uri)

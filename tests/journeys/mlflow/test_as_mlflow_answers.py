@@ -11,7 +11,19 @@ import pytest
 
 from tests.journeys.mlflow.conftest import Answers, Program
 
-PROGRAMS = ("fluent", "paging", "searching", "house_prices", "artifacts", "datasets", "asynchronous")
+PROGRAMS = (
+    "fluent",
+    "paging",
+    "searching",
+    "house_prices",
+    "artifacts",
+    "datasets",
+    "asynchronous",
+    "registry",
+    "registering",
+    "searching_registry",
+    "prompts",
+)
 DOORS = pytest.mark.parametrize("tracking_uri", ["http", "plugin"], indirect=True)
 
 
