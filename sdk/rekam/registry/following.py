@@ -27,8 +27,9 @@ _RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 _QUIET_SECONDS = 5.0
 # Of what has to be asked because of a change.
 _ANSWER_SECONDS = 20.0
-# Heartbeats that may fail to come before the stream is begun again.
+# Heartbeats that may fail to come before the stream is begun again; its first answer may take longer.
 _SILENT_BEATS = 4
+_FIRST_ANSWER_SECONDS = 20.0
 
 
 class Listener(Protocol):
@@ -71,6 +72,7 @@ class Follower:
         self._heartbeat_s = heartbeat_s
         self._listener = listener
         self._call: Any = None
+        self._asked = 0.0
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
         self._starts_over = False
@@ -141,7 +143,10 @@ class Follower:
         while not self._closing.wait(self._heartbeat_s / 2):
             silent_s = time.monotonic() - self.hearing.heard_monotonic
             self._keep()
-            if self.hearing.connected and silent_s > _SILENT_BEATS * self._heartbeat_s:
+            allowed_s = _SILENT_BEATS * self._heartbeat_s
+            if not self.hearing.connected:
+                allowed_s = max(allowed_s, _FIRST_ANSWER_SECONDS)
+            if time.monotonic() - max(self._asked, self.hearing.heard_monotonic) > allowed_s:
                 self._cancel()
             if self.view is not None and silent_s > _QUIET_SECONDS + self._heartbeat_s:
                 if not told:
@@ -168,6 +173,7 @@ class Follower:
             resume_after=view.position if view is not None else 0,
             heartbeat_ms=round(self._heartbeat_s * 1_000),
         )
+        self._asked = time.monotonic()
         call = server.registry.watch.Watch(request)
         self._call = call
         try:
