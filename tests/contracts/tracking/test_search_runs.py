@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
+from itertools import islice
 
 import pytest
 
@@ -343,6 +344,31 @@ async def test_a_heavy_page_ends_early_with_a_token(connection: Connection) -> N
     request.page_token = first.next_page_token
     second = await query.search_runs(connection, request)
     assert [run.start_ms for page in (first, second) for run in page.runs] == list(range(700, 0, -1))
+
+
+async def test_columns_say_the_same_as_runs(connection: Connection) -> None:
+    # More than are read at one time, some of them with nothing.
+    more = [RunRow(number, params={"depth": "5"}, start_ms=number % 3) for number in range(5, 300)]
+    await insert(connection, more)
+    request = run_pb2.SearchRunsRequest(experiment_ids=["1"], order_by=["params.opt"])
+    plain = await query.search_runs(connection, request)
+    request.as_columns = True
+    page = await query.search_runs(connection, request)
+    for pairs, name in ((page.columns.params, "params"), (page.columns.tags, "tags")):
+        rows = zip(pairs.keys, pairs.values, strict=True)
+        for run, count in zip(page.runs, pairs.counts, strict=True):
+            for key, value in islice(rows, count):
+                getattr(run, name).add(key=key, value=value)
+        assert not list(rows)
+    columns = page.columns.metrics
+    latest = zip(columns.keys, columns.values, columns.steps, columns.times_us, strict=True)
+    for run, count in zip(page.runs, columns.counts, strict=True):
+        for key, latest_value, step, time_us in islice(latest, count):
+            run.metrics.add(key=key, value=latest_value, step=step, time_us=time_us)
+    assert not list(latest)
+    # As bytes: NaN differs from itself.
+    assert [run.SerializeToString() for run in page.runs] == [run.SerializeToString() for run in plain.runs]
+    assert len(page.runs) == 299
 
 
 async def test_a_search_that_takes_too_long_is_given_up(connection: Connection) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -22,13 +25,14 @@ from rekam_gateway.http.objects import (
     stage,
     view_of,
 )
-from rekam_gateway.http.wire import Int32, Int64, Number, Text, number
+from rekam_gateway.http.wire import Int32, Int64, Number, Text, number, numbers
 from rekam_proto.tracking.v1 import run_pb2
 
 MOST_RESULTS = 50_000
 # A page may have tens of thousands: between these, others have their turn.
 _RUNS_AT_A_TIME = 100
 
+T = TypeVar("T")
 endpoints = Endpoints()
 
 
@@ -195,11 +199,13 @@ async def search(backend: Backend, asked: SearchRuns) -> FoundRuns:
             view=view_of(asked.run_view_type),
             page_size=asked.max_results,
             page_token=asked.page_token,
+            as_columns=True,
         )
     )
     runs: list[Run] = []
-    for start in range(0, len(found.runs), _RUNS_AT_A_TIME):
-        runs += map(run_of, found.runs[start : start + _RUNS_AT_A_TIME])
+    each = zip(found.runs, _data_of_each(found.columns), strict=True)
+    while some := [_run(run, data) for run, data in islice(each, _RUNS_AT_A_TIME)]:
+        runs += some
         await asyncio.sleep(0)
     return FoundRuns(runs, found.next_page_token)
 
@@ -223,19 +229,34 @@ async def delete_tag(backend: Backend, asked: RunTagKey) -> None:
 
 
 def run_of(run: run_pb2.Run) -> Run:
-    return Run(
-        info=_info(run),
-        data=RunData(
-            metrics=[
-                Metric(metric.key, number(metric.value), metric.time_us // 1_000, metric.step)
-                for metric in run.metrics
-            ],
-            params=pairs(run.params),
-            tags=pairs(run.tags),
+    metrics = [
+        Metric(metric.key, number(metric.value), metric.time_us // 1_000, metric.step)
+        for metric in run.metrics
+    ]
+    return _run(run, RunData(metrics, pairs(run.params), pairs(run.tags)))
+
+
+def _run(run: run_pb2.Run, data: RunData) -> Run:
+    return Run(info=_info(run), data=data, inputs=inputs_of(run), outputs=outputs_of(run))
+
+
+def _data_of_each(columns: run_pb2.RunColumns) -> Iterator[RunData]:
+    """Of one run after another."""
+    found = columns.metrics
+    times = (time_us // 1_000 for time_us in found.times_us)
+    metrics = map(Metric, found.keys, numbers(found.values), times, found.steps)
+    return map(
+        RunData,
+        _cut(metrics, found.counts),
+        *(
+            _cut(map(KeyValue, pairs.keys, pairs.values), pairs.counts)
+            for pairs in (columns.params, columns.tags)
         ),
-        inputs=inputs_of(run),
-        outputs=outputs_of(run),
     )
+
+
+def _cut(values: Iterator[T], counts: Iterable[int]) -> Iterator[list[T]]:
+    return (list(islice(values, count)) for count in counts)
 
 
 def _info(run: run_pb2.Run) -> RunInfo:

@@ -13,7 +13,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
@@ -47,6 +47,11 @@ def number(value: float) -> Number:
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def numbers(values: Sequence[float]) -> Iterable[Number]:
+    """The same of many, which nearly always are what JSON has."""
+    return values if math.isfinite(sum(values)) else map(number, values)
 
 
 def read_body(request: type[_Request], body: bytes, path: Mapping[str, str]) -> _Request:

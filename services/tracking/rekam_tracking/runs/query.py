@@ -13,7 +13,7 @@ from rekam_runtime.searching.merging import merge_equalities
 from rekam_tracking import rules
 from rekam_tracking.portions import portions
 from rekam_tracking.runs.conditions import fragments
-from rekam_tracking.runs.details import fetch_runs, heavy_runs
+from rekam_tracking.runs.details import fetch_columns, fetch_runs, heavy_runs
 from rekam_tracking.runs.fields import RUNS
 from rekam_tracking.runs.ordering import phases
 from rekam_tracking.runs.statement import Scope, page_statement
@@ -95,7 +95,10 @@ async def _search(connection: Connection, request: run_pb2.SearchRunsRequest) ->
         for ids in portions(run_ids, await heavy_runs(connection, run_ids)):
             if response.ByteSize() >= _MAX_PAGE_BYTES:
                 break
-            response.runs.extend(await fetch_runs(connection, ids, model_inputs=False))
+            if request.as_columns:
+                response.runs.extend(await fetch_columns(connection, ids, response.columns))
+            else:
+                response.runs.extend(await fetch_runs(connection, ids, model_inputs=False))
     filled = len(response.runs)
     if filled < len(found):
         phase, last = page[filled - 1]

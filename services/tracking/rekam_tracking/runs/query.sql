@@ -1,37 +1,10 @@
 -- name: details
--- Runs in the order asked, each with everything it has: one row per run, so that a page is
--- one round trip. The latest value of a metric is the greatest of its settled row and of the
--- rows still being written, by step, then time, then value (NaN as 0). $2: with the models that
--- are inputs. Schemas and profiles are left out past $3 bytes of a run.
+-- Runs in the order asked, without params, tags and metrics. $2: with the models that are
+-- inputs. Schemas and profiles are left out past $3 bytes of a run.
 SELECT r.run_id, r.experiment_id, r.name, r.user_name, r.status, r.start_ms, r.end_ms, r.lifecycle,
-       r.artifact_uri, p.param_keys, p.param_values, t.tag_keys, t.tag_values,
-       m.metric_keys, m.metric_values, m.metric_steps, m.metric_times,
-       d.datasets, i.model_inputs, o.output_models, o.output_steps
+       r.artifact_uri, d.datasets, i.model_inputs, o.output_models, o.output_steps
 FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (run_id, position)
 JOIN runs r USING (run_id)
-CROSS JOIN LATERAL (
-    SELECT array_agg(key ORDER BY key) AS param_keys, array_agg(value ORDER BY key) AS param_values
-    FROM params WHERE params.run_id = r.run_id
-) p
-CROSS JOIN LATERAL (
-    SELECT array_agg(key ORDER BY key) AS tag_keys, array_agg(value ORDER BY key) AS tag_values
-    FROM tags WHERE tags.run_id = r.run_id
-) t
-CROSS JOIN LATERAL (
-    SELECT array_agg(key ORDER BY key) AS metric_keys, array_agg(value ORDER BY key) AS metric_values,
-           array_agg(step ORDER BY key) AS metric_steps, array_agg(time_us ORDER BY key) AS metric_times
-    FROM (
-        SELECT DISTINCT ON (key_id) key_id, value, step, time_us
-        FROM (
-            SELECT key_id, value, step, time_us FROM metric_latest WHERE run_id = r.run_id
-            UNION ALL
-            SELECT u.key_id, u.value, l.step, l.time_us
-            FROM metric_live l JOIN key_sets s USING (key_set_id), unnest(s.key_ids, l."values") u (key_id, value)
-            WHERE l.run_id = r.run_id
-        ) points
-        ORDER BY key_id, step DESC, time_us DESC, metric_rank(value) DESC, value
-    ) latest JOIN metric_keys USING (key_id)
-) m
 CROSS JOIN LATERAL (
     SELECT array_agg(
                ROW(name, digest, source_type, source,
@@ -55,6 +28,39 @@ CROSS JOIN LATERAL (
     FROM model_outputs WHERE model_outputs.run_id = r.run_id
 ) o
 ORDER BY asked.position
+
+-- name: values
+-- Params, tags and latest metrics of these runs, one after another, each run's by key: columns of
+-- all runs in one row, with the place of each value's run, counted from 1. The latest value of a
+-- metric is the greatest of its settled row and of the rows still being written, by step, then
+-- time, then value (NaN as 0).
+WITH asked AS MATERIALIZED (SELECT run_id, place FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (run_id, place))
+SELECT p.*, t.*, m.*
+FROM (
+    SELECT array_agg(place) AS param_places, array_agg(key) AS param_keys, array_agg(value) AS param_values
+    FROM (SELECT place, key, value FROM asked JOIN params USING (run_id) ORDER BY place, key) pairs
+) p CROSS JOIN (
+    SELECT array_agg(place) AS tag_places, array_agg(key) AS tag_keys, array_agg(value) AS tag_values
+    FROM (SELECT place, key, value FROM asked JOIN tags USING (run_id) ORDER BY place, key) pairs
+) t CROSS JOIN (
+    SELECT array_agg(place) AS metric_places, array_agg(key) AS metric_keys, array_agg(value) AS metric_values,
+           array_agg(step) AS metric_steps, array_agg(time_us) AS metric_times
+    FROM (
+        SELECT place, key, value, step, time_us
+        FROM (
+            SELECT DISTINCT ON (place, key_id) place, key_id, value, step, time_us
+            FROM (
+                SELECT place, key_id, value, step, time_us FROM asked JOIN metric_latest USING (run_id)
+                UNION ALL
+                SELECT place, u.key_id, u.value, l.step, l.time_us
+                FROM asked JOIN metric_live l USING (run_id) JOIN key_sets s USING (key_set_id),
+                     unnest(s.key_ids, l."values") u (key_id, value)
+            ) points
+            ORDER BY place, key_id, step DESC, time_us DESC, metric_rank(value) DESC, value
+        ) latest JOIN metric_keys USING (key_id)
+        ORDER BY place, key
+    ) latest
+) m
 
 -- name: heavy
 -- Bytes of schemas and profiles of those runs that have many; told without reading them.
