@@ -94,7 +94,7 @@ async def connected(settings: Settings) -> AsyncIterator[Gateway]:
     blobs = S3Store(settings) if settings.s3_bucket else None
     tracking_of_http = channel(settings.tracking_target, patience_s=HTTP_PATIENCE_S)
     registry_of_http = (
-        channel(settings.registry_target, HTTP_PATIENCE_S) if settings.registry_target else None
+        channel(settings.registry_target, HTTP_PATIENCE_S, again=True) if settings.registry_target else None
     )
     archive = channel(settings.archive_target) if settings.archive_target else None
     local = channel(settings.local_control_target) if settings.local_control_target else None

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+import httpx
 
 from rekam.testing import LocalStack
 from tests.support.faults import Faults
 from tests.support.gateways import gateways_beside
 from tests.support.mlflow_rest import Rest
 from tests.support.rest_fleet import rest_fleet
+from tests.support.stack import until
 
+CLIENTS = 8
 VICTIMS = ("gateway", "tracking-project", "tracking-serve", "nats", "postgres")
 
 
@@ -42,3 +49,47 @@ def test_no_gateway_takes_points_for_a_run_once_its_delete_is_answered(mortal_st
             assert other.refused("runs/log-metric", run_id=run_id, **metric)[0] == 400
             other.tell("runs/restore", run_id=run_id)
             one.tell("runs/log-metric", run_id=run_id, **metric)
+
+
+def test_versions_are_registered_once_whoever_is_killed(mortal_stack: LocalStack) -> None:
+    mortal_stack.reset()
+    faults = Faults(mortal_stack)
+    answered: dict[str, str] = {}
+    stopped = threading.Event()
+
+    def register(client: int) -> None:
+        with Rest(mortal_stack.http) as rest:
+            for number in itertools.count():
+                if stopped.is_set():
+                    return
+                source = f"s3://bucket/{client}/{number}"
+                try:
+                    made = rest.tell("model-versions/create", name="Fraud", source=source)["model_version"]
+                except (httpx.TransportError, AssertionError):
+                    # Whether it was made is not known, and it is not sent again.
+                    continue
+                answered[source] = made["version"]
+
+    def went_on() -> None:
+        there = len(answered)
+        until("versions are registered", lambda: len(answered) >= there + 2 * CLIENTS)
+
+    with Rest(mortal_stack.http) as rest, ThreadPoolExecutor(CLIENTS) as clients:
+        rest.tell("registered-models/create", name="Fraud")
+        working = [clients.submit(register, number) for number in range(CLIENTS)]
+        try:
+            went_on()
+            for name in ("registry-serve", "gateway", "nats"):
+                before = faults.pids()[name]
+                faults.kill(name)
+                faults.all_ready({name: before})
+                went_on()
+        finally:
+            stopped.set()
+        for each in working:
+            each.result()
+        found = rest.ask("model-versions/search", order_by="version_number ASC")["model_versions"]
+    assert [version["version"] for version in found] == [str(number + 1) for number in range(len(found))]
+    there = {version["source"]: version["version"] for version in found}
+    assert len(there) == len(found)
+    assert answered.items() <= there.items()

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from rekam.client import Client
+from rekam.testing import LocalStack
 from rekam_proto.registry.v1 import model_pb2, model_pb2_grpc, read_pb2
+from tests.support.faults import Faults
+from tests.support.gateways import gateways_beside
 from tests.support.mlflow_rest import Rest
 
 CODES = {400: "INVALID_PARAMETER_VALUE", 404: "RESOURCE_DOES_NOT_EXIST"}
@@ -259,3 +262,16 @@ def test_what_is_protected(rest: Rest, client: Client) -> None:
         assert "of 'Fraud' is protected: it takes one of the roles release" in message
     rest.tell("model-versions/transition-stage", **V1, stage="Staging")
     rest.tell("registered-models/alias", **V1, alias="challenger")
+
+
+def test_a_server_without_a_registry_says_so(rekam_clean: LocalStack) -> None:
+    with (
+        gateways_beside(Faults(rekam_clean), 1, REKAM_REGISTRY_TARGET="") as (gateway,),
+        Rest(gateway.http) as rest,
+    ):
+        # Not to be asked again.
+        assert rest.refused("registered-models/create", name="Fraud") == (
+            501,
+            "NOT_IMPLEMENTED",
+            "this server has no model registry",
+        )

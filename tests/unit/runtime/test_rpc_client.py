@@ -7,13 +7,29 @@ import asyncio
 import grpc
 import grpc.aio
 
+from rekam_runtime.errors import Retry
 from rekam_runtime.rpc.client import channel
 from rekam_runtime.rpc.server import Service, build_server
 from rekam_runtime.settings import HostPort
-from tests.support.echo import SERVICE, UNARY, Echo, failure
+from tests.support.echo import ANYWHERE, SERVICE, UNARY, Context, Echo, failure
 from tests.support.ports import free_port
 
 Code = grpc.StatusCode
+
+
+class Faltering(Echo):
+    """Cannot be had the first times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+        self.asked = 0
+
+    async def _do(self, request: bytes, context: Context) -> None:
+        self.asked += 1
+        self.left -= 1
+        if self.left >= 0:
+            raise Retry("not now")
 
 
 def echoed(
@@ -39,3 +55,18 @@ async def test_patience_has_an_end_and_others_have_none() -> None:
     async with channel(target, patience_s=0.2) as patient, channel(target) as hasty, asyncio.timeout(60):
         assert (await failure(echoed(patient, b"x"))).code() is Code.DEADLINE_EXCEEDED
         assert (await failure(echoed(hasty, b"x"))).code() is Code.UNAVAILABLE
+
+
+async def test_what_may_arrive_twice_is_sent_again_a_few_times() -> None:
+    for times, again, asked in ((3, True, 4), (9, True, 5), (3, False, 1)):
+        echo = Faltering(times)
+        async with (
+            build_server([Service(SERVICE.full_name, echo.register)], ANYWHERE) as server,
+            channel(f"127.0.0.1:{server.port}", 60, again=again) as opened,
+            asyncio.timeout(60),
+        ):
+            if asked > times:
+                assert await echoed(opened, b"x") == b"x"
+            else:
+                assert (await failure(echoed(opened, b"x"))).code() is Code.UNAVAILABLE
+            assert echo.asked == asked

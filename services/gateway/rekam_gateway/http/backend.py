@@ -55,7 +55,7 @@ class Registry:
 
     @classmethod
     def over(cls, registry: grpc.aio.Channel) -> Registry:
-        """registry: a patient channel: calls have no deadline of their own."""
+        """registry: a patient channel: calls have no deadline of their own, and may arrive twice."""
         return cls(
             models=model_pb2_grpc.RegisteredModelServiceStub(registry),
             versions=version_pb2_grpc.ModelVersionServiceStub(registry),

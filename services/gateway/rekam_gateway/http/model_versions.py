@@ -16,6 +16,7 @@ from rekam_gateway.http.registry_objects import (
     VersionAnswer,
     described_version,
     number_of,
+    once,
     stage_of,
     version_answer,
 )
@@ -108,6 +109,7 @@ async def create(backend: Backend, asked: CreateVersion) -> VersionAnswer:
             logged_model_id=made_from.logged_model_id,
             description=asked.description,
             tags=tags_of(asked.tags),
+            by=once(),
         )
     )
     if created.logged_model_id:

@@ -16,6 +16,7 @@ from rekam_gateway.http.registry_objects import (
     described_model,
     described_version,
     number_of,
+    once,
     stage_of,
     version_answer,
 )
@@ -97,7 +98,7 @@ class AliasOfModel(Struct):
 async def create(backend: Backend, asked: CreateRegisteredModel) -> RegisteredModelAnswer:
     created = await backend.registry.models.CreateRegisteredModel(
         model_pb2.CreateRegisteredModelRequest(
-            name=asked.name, description=asked.description, tags=tags_of(asked.tags)
+            name=asked.name, description=asked.description, tags=tags_of(asked.tags), by=once()
         )
     )
     return _answer(created)
@@ -111,7 +112,7 @@ async def get(backend: Backend, asked: ModelName) -> RegisteredModelAnswer:
 
 @endpoints.post("mlflow/registered-models/rename")
 async def rename(backend: Backend, asked: RenameRegisteredModel) -> RegisteredModelAnswer:
-    request = model_pb2.RenameRegisteredModelRequest(name=asked.name, new_name=asked.new_name)
+    request = model_pb2.RenameRegisteredModelRequest(name=asked.name, new_name=asked.new_name, by=once())
     return _answer(await backend.registry.models.RenameRegisteredModel(request))
 
 
@@ -124,7 +125,7 @@ async def update(backend: Backend, asked: UpdateRegisteredModel) -> RegisteredMo
 
 @endpoints.delete("mlflow/registered-models/delete")
 async def delete(backend: Backend, asked: ModelName) -> None:
-    request = model_pb2.DeleteRegisteredModelRequest(name=asked.name)
+    request = model_pb2.DeleteRegisteredModelRequest(name=asked.name, by=once())
     await backend.registry.models.DeleteRegisteredModel(request)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Literal
 
 from msgspec import Struct
 
 from rekam_gateway.http.objects import KeyValue, pairs
 from rekam_gateway.http.wire import Int64
+from rekam_proto.event.v1.envelope_pb2 import Origin
 from rekam_proto.registry.v1 import model_pb2, read_pb2, version_pb2
 from rekam_runtime.errors import Invalid, NotFound
 
@@ -95,6 +97,11 @@ def described_version(found: version_pb2.ModelVersion) -> ModelVersion:
 
 def version_answer(found: version_pb2.ModelVersion) -> VersionAnswer:
     return VersionAnswer(described_version(found))
+
+
+def once() -> read_pb2.By:
+    """Of a request that is carried out once, also when it arrives twice."""
+    return read_pb2.By(origin=Origin(writer=uuid.uuid4().hex, sequence=1))
 
 
 def number_of(name: str, version: str) -> int:
