@@ -80,7 +80,7 @@ class ModelVersion:
 class RegisteredModel:
     """A registered model. registered_model_id stays when the name changes.
 
-    latest_versions: the highest of each stage that has one, by stage, without tags and aliases.
+    latest_versions: the highest of each stage that has one, by stage, without aliases.
     aliases: version by alias.
     """
 

@@ -55,9 +55,7 @@ class Followed:
         """As the registry answers it."""
         latest = [self.versions[number] for stage, number in self.highest.items() if stage != _ALL]
         latest.sort(key=lambda version: conversion.stage_of(version.current_stage))
-        return replace(
-            self.model, latest_versions=tuple(replace(each, tags={}, aliases=()) for each in latest)
-        )
+        return replace(self.model, latest_versions=tuple(replace(each, aliases=()) for each in latest))
 
 
 def created(change: history_pb2.Change) -> Followed:

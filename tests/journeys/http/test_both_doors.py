@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ import pytest
 from rekam.client import Client
 from rekam.data import Dataset, DatasetInput
 from rekam.entities import ModelOutput, ViewType
-from rekam.errors import FailedPrecondition, Invalid
+from rekam.errors import FailedPrecondition, Invalid, NotFound
+from rekam.registry import Registry
+from rekam.testing import LocalStack
 from tests.support.mlflow_rest import Rest
+from tests.support.stack import until
 
 
 def run_of(rest: Rest, run_id: str) -> Any:
@@ -184,3 +188,40 @@ def test_datasets_and_models_through_both(rest: Rest, client: Client) -> None:
     assert [each["value"] for each in found_model["data"]["metrics"]] == [0.5, 0.7]
     client.delete_logged_model(model_id)
     assert rest.refused(f"logged-models/{model_id}", "GET")[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
+
+
+def test_registered_models_through_both(rekam_clean: LocalStack, rest: Rest, client: Client) -> None:
+    client.create_registered_model("Fraud", tags={"team": "risk"}, description="finds fraud", actor="ada")
+    model = rest.ask("registered-models/get", name="Fraud")["registered_model"]
+    assert (model["description"], model["tags"]) == ("finds fraud", [{"key": "team", "value": "risk"}])
+    made = client.create_logged_model("0", "forest").model_id
+    first = client.create_model_version("Fraud", "s3://bucket/1", actor="ada", tags={"fold": "1"})
+    second = rest.tell("model-versions/create", name="Fraud", source=f"models:/{made}")["model_version"]
+    # Both count as one.
+    assert (first.version, second["version"]) == (1, "2")
+    found = rest.ask("model-versions/get", name="Fraud", version="1")["model_version"]
+    assert (found["user_id"], found["source"]) == ("ada", "s3://bucket/1")
+    seen = client.get_model_version("Fraud", 2)
+    assert (seen.model_id, seen.location) == (made, client.get_logged_model(made).artifact_location)
+    with Registry(rekam_clean.tracking_uri, names=["Fraud"]) as registry:
+
+        def known(uri: str) -> int:
+            try:
+                return registry.resolve(uri).version
+            except NotFound:
+                return 0
+
+        rest.tell("model-versions/transition-stage", name="Fraud", version="2", stage="production")
+        rest.tell("registered-models/alias", name="Fraud", alias="champion", version="2")
+        for uri in ("models:/Fraud/Production", "models:/Fraud@champion"):
+            assert client.resolve_model(uri).version == 2
+            until(f"{uri} is known to who follows", partial(known, uri))
+    client.set_registered_model_alias("Fraud", "champion", 1)
+    champion = rest.ask("registered-models/alias", name="Fraud", alias="champion")["model_version"]
+    assert (champion["version"], champion["aliases"]) == ("1", ["champion"])
+    rest.tell("registered-models/rename", name="Fraud", new_name="Risk")
+    assert [each.name for each in client.search_model_versions("version_number = 2")] == ["Risk"]
+    client.delete_model_version("Risk", 1)
+    assert "aliases" not in rest.ask("registered-models/get", name="Risk")["registered_model"]
+    with pytest.raises(NotFound):
+        client.get_model_version("Fraud", 2)
