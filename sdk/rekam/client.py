@@ -10,9 +10,10 @@ from rekam.calls.registering import Registering
 from rekam.calls.session import Consistency
 from rekam.calls.texts import Texts
 from rekam.calls.transitions import Transitions
+from rekam.calls.webhooks import Webhooks
 
 
-class Client(Experiments, Media, Metrics, Texts, Datasets, Registering, Transitions):
+class Client(Experiments, Media, Metrics, Texts, Datasets, Registering, Transitions, Webhooks):
     """Talks to one server. Any number of threads may use it.
 
     consistency: "strong" queries see everything that was acknowledged before, and everything

@@ -52,6 +52,7 @@ class RegistryServices:
             transition_pb2_grpc,
             version_pb2_grpc,
             watch_pb2_grpc,
+            webhook_pb2_grpc,
         )
 
         self.models = model_pb2_grpc.RegisteredModelServiceStub(channel)
@@ -61,6 +62,7 @@ class RegistryServices:
         self.history = history_pb2_grpc.HistoryServiceStub(channel)
         self.resolve = resolve_pb2_grpc.ResolveServiceStub(channel)
         self.watch = watch_pb2_grpc.WatchServiceStub(channel)
+        self.webhooks = webhook_pb2_grpc.WebhookServiceStub(channel)
 
 
 class Server:

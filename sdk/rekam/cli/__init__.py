@@ -19,6 +19,7 @@ from rekam.cli.models import models
 from rekam.cli.runs import runs
 from rekam.cli.sync import sync
 from rekam.cli.verify import verify
+from rekam.cli.webhooks import webhooks
 
 
 class _Commands(click.Group):
@@ -55,6 +56,7 @@ main.add_command(artifacts)
 main.add_command(metrics)
 main.add_command(datasets)
 main.add_command(models)
+main.add_command(webhooks)
 main.add_command(sync)
 main.add_command(log)
 main.add_command(verify)
