@@ -15,6 +15,7 @@ from bench.profile import measure_memory, measure_neptune_profile
 from bench.reads import measure_reads
 from bench.rebuild import measure_rebuild
 from bench.recovery import measure_cluster_recovery, measure_recovery
+from bench.registry import measure_history, measure_promotions, measure_registrations, measure_resolve
 from bench.report import Figures
 from bench.rest import measure_rest
 from bench.sdk import measure_sdk
@@ -56,6 +57,10 @@ STEPS: dict[str, Callable[[Stack, Figures], None]] = {
     "search": search,
     "rest": measure_rest,
     "artifacts": measure_artifacts,
+    "registry_resolve": measure_resolve,
+    "registry_promotions": measure_promotions,
+    "registry_registrations": measure_registrations,
+    "registry_history": measure_history,
     "rebuild": measure_rebuild,
     "cluster_recovery": measure_cluster_recovery,
     # The last of all: it leaves a stack of which every process has died.
