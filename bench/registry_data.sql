@@ -3,12 +3,18 @@
 -- come one a second, the models in turn. Their positions lie before the log's first.
 
 -- name: models
+-- Changed once, with the last version.
 INSERT INTO model_states (model_id, name, description, created_us, updated_us, protection,
                           from_position, until_position, from_us, until_us)
-SELECT md5('model ' || m)::uuid, (ARRAY['vision', 'language', 'forecast', 'ranking'])[1 + m % 4] || '-' || lpad(m::text, 5, '0'),
-       'Number ' || m || ' of the bench', at.us, at.us + (990000 + m) * 1000000::bigint, '',
-       -2000000 + m, 9223372036854775807, at.us, 9223372036854775807
-FROM generate_series($1::bigint, $2::bigint) m, LATERAL (SELECT 1700000000000000 + m AS us) at
+SELECT md5('model ' || m)::uuid,
+       (ARRAY['vision', 'language', 'forecast', 'ranking'])[1 + m % 4] || '-' || lpad(m::text, 5, '0'),
+       'Number ' || m || ' of the bench', 1700000000000000 + m, was.from_us, '',
+       was.from_position, was.until_position, was.from_us, was.until_us
+FROM generate_series($1::bigint, $2::bigint) m,
+LATERAL (VALUES
+    (-2000000 + m, -900000 + m, 1700000000000000 + m, 1700000000000000 + (990000 + m) * 1000000::bigint),
+    (-900000 + m, 9223372036854775807, 1700000000000000 + (990000 + m) * 1000000::bigint, 9223372036854775807)
+) was (from_position, until_position, from_us, until_us)
 
 -- name: model_tags
 INSERT INTO model_tags (model_id, key, value, from_position, until_position, from_us, until_us)

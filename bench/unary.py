@@ -1,6 +1,6 @@
-"""Unary calls: how long one takes, how many a second are answered, and a method that does nothing to compare with.
+"""Unary calls: how long one takes, how many are answered a second, beside a method that does nothing.
 
-    python -m bench.unary      # serves the empty method until its input ends; prints the port
+python -m bench.unary      # serves the empty method until its input ends; prints the port
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python -m bench.watchers --grpc HOST:PORT --name MODEL --watchers 1000
 
 Each has a connection and a call of its own, as processes have; what arrives is read from the socket, and
-of HTTP/2 only what a call needs is spoken. Prints `ready` when all have the snapshot. Then for each change one
-JSON line: when the last of them had it, and the CPU time that this process has used so far.
+of HTTP/2 only what a call needs is spoken. Prints `ready` when all have the snapshot. Then for each change
+one JSON line: when the last of them had it, and the CPU time that this process has used so far.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from rekam_proto.registry.v1 import watch_pb2
 _METHOD = "/rekam_proto.registry.v1.WatchService/Watch"
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 4, 6, 8
+_SPOKEN = frozenset({_DATA, _HEADERS, _SETTINGS, _PING, _WINDOW_UPDATE})
 _ACK = _END_STREAM = 1
 _END_HEADERS = 4
 _INITIAL_WINDOW_SIZE = 4
@@ -79,7 +80,7 @@ class Watcher:
             self._messages += payload
         elif kind in (_SETTINGS, _PING) and not flags & _ACK:
             self.socket.sendall(_frame(kind, _ACK, 0, payload if kind == _PING else b""))
-        elif kind == _HEADERS and flags & _END_STREAM or kind not in (_HEADERS, _SETTINGS, _PING, _WINDOW_UPDATE):
+        elif kind not in _SPOKEN or (kind == _HEADERS and flags & _END_STREAM):
             raise click.ClickException(f"the call has ended: frame {kind}, {payload!r}")
 
     def _changes(self) -> list[int]:

@@ -34,8 +34,16 @@ def text_condition(parameters: Parameters, column: str, comparison: Comparison, 
         # A head shorter than the index reaches is the whole value.
         same_head = f"left({column}, {HEAD_CHARS}) = {parameters.add('text', value[:HEAD_CHARS])}"
         return same_head if len(value) < HEAD_CHARS else f"{same_head} AND {equal}"
+    if head and operator is Operator.LIKE and _is_beginning(value):
+        column = f"left({column}, {HEAD_CHARS})"
     pattern = parameters.add("text", value.replace("\\", "\\\\"))
     return f"{column} {operator.value} {pattern}"
+
+
+def _is_beginning(pattern: str) -> bool:
+    """Whether it says with which characters a text begins, and nothing else, within an index's reach."""
+    beginning = pattern.removesuffix("%")
+    return beginning != pattern and len(beginning) <= HEAD_CHARS and not {"%", "_"} & set(beginning)
 
 
 def integer_condition(parameters: Parameters, column: str, comparison: Comparison) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rekam_proto.registry.v1.read_pb2 import AsOf
@@ -18,24 +18,25 @@ from rekam_runtime.filtering import (
     Operator,
     Or,
     OrderTerm,
+    Reference,
     Schema,
     parse_filter,
     parse_order_by,
     positive_form,
 )
 from rekam_runtime.postgres import Row, Statements
-from rekam_runtime.searching.comparing import HEAD_CHARS, integer_condition, text_condition
+from rekam_runtime.searching.comparing import integer_condition, text_condition
 from rekam_runtime.searching.keyset import PageToken, SortColumn, after, decode_token, digest, row_key
 from rekam_runtime.searching.merging import Positive, merge_equalities
 from rekam_runtime.searching.parameters import Parameters
 
 _statements = Statements.load("rekam_registry", "search.sql")
 
-# A search begins with those that have a tag when they are fewer than this; else it walks its order's index
-# and looks each one's tag up: then it has not far to go to the end of a page.
-_FEW = 5_000
-# Beyond this many joins the planner's time grows faster than their number.
-_MOST_JOINS = 3
+# Fewer that meet a condition are looked up one by one. For more, the planner's statistics are good enough.
+_FEW = 2_000
+# Conditions that are counted, and of tags those that the planner may begin with: beyond this many its time
+# grows faster than their number.
+_MOST_COUNTED = 4
 
 
 class Request(Protocol):
@@ -56,12 +57,15 @@ class Request(Protocol):
 class Searched:
     """What is searched: the alias of its rows is s, whose key is `owner`.
 
-    rows: where they come from; joined: the same with what only `joined_columns` need.
+    table: of the rows; join: adds what only `joined_columns` need.
     columns: expressions that are never NULL, by the name of the field.
+    by_name: fragment that finds keys by a condition on m.name, where the rows' own index does not.
+    headed: fields that are indexed by their first characters.
+    numbers: of texts that are kept as numbers, by the name of the field.
     """
 
     schema: Schema
-    rows: str
+    table: str
     owner: tuple[str, ...]
     tags: str
     columns: Mapping[str, SortColumn]
@@ -69,8 +73,17 @@ class Searched:
     tie_breaks: Mapping[str, bool]
     default_page: int
     most: int
-    joined: str = ""
+    join: str = ""
     joined_columns: frozenset[str] = frozenset()
+    by_name: str = ""
+    headed: frozenset[str] = frozenset()
+    numbers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def owner_of(self, table: str) -> str:
+        return ", ".join(f"{table}.{part}" for part in self.owner)
+
+    def same_owner(self, table: str) -> str:
+        return " AND ".join(f"{table}.{part} = s.{part}" for part in self.owner)
 
 
 async def page(view: View, searched: Searched, request: Request) -> tuple[list[Row], str]:
@@ -78,22 +91,27 @@ async def page(view: View, searched: Searched, request: Request) -> tuple[list[R
     size = _page_size(searched, request.page_size)
     order = _order(searched, parse_order_by(request.order_by, searched.schema))
     tree = parse_filter(request.filter, searched.schema)
-    conditions = _Conditions(searched, view)
-    terms = [format(view.at, "s"), *await conditions.of(tree)]
     # The moment is a number of the request, the filter and the order are texts of it.
     query = digest(searched.tags, request.filter, order, format(view.at, "s"))
+    conditions = _Conditions(searched, view)
+    terms = await conditions.of(tree)
     if request.page_token:
         keys = decode_token(request.page_token, query, [order]).keys
         terms.append(after(conditions.parameters, order, keys))
     columns = [*(f"s.{part}" for part in searched.owner), *(column.expression for column in order)]
-    text = _statements.page.format(
+    text = (_statements.page_of_few if conditions.few else _statements.page).format(
         columns=", ".join(f"{column} AS c{number}" for number, column in enumerate(columns)),
-        rows=searched.joined if conditions.joined else searched.rows,
+        few=conditions.few,
+        table=searched.table,
+        joined=searched.join if conditions.joined else "",
+        same_owner=searched.same_owner("few"),
+        at=view.at,
         conditions=" AND ".join(terms),
         order=", ".join(f"{column.expression} {column.direction}" for column in order),
         limit=conditions.parameters.add("bigint", size + 1),
     )
     found = await view.connection.fetch(text, *conditions.parameters.values)
+    await view.connection.execute(_statements.found)
     if len(found) <= size:
         return found, ""
     last = list(found[size - 1])[len(searched.owner) :]
@@ -127,56 +145,84 @@ def _directed(column: SortColumn, descending: bool) -> SortColumn:
 
 
 class _Conditions:
-    """A filter as conditions that must all hold."""
+    """A filter as conditions that must all hold, and what the search is to begin with.
+
+    few: finds the keys of those that meet the rarest condition; empty when none is rare.
+    """
 
     def __init__(self, searched: Searched, view: View) -> None:
         self.parameters = Parameters()
         self.joined = False
+        self.few = ""
         self._searched = searched
         self._connection = view.connection
         self._at = view.at
+        self._few_prompts = False
         self._joins = 0
-        self._speaks_of_prompts = False
 
     async def of(self, tree: Comparison | And | Or | object | None) -> list[str]:
-        found: list[str] = []
+        terms: list[Positive] = []
         if tree is not None:
             merged = merge_equalities(positive_form(tree))  # type: ignore[arg-type]
-            terms = merged.terms if isinstance(merged, And) else (merged,)
-            found += [await self._must(term) for term in terms]  # type: ignore[arg-type]
-        if not self._speaks_of_prompts:
-            found.append(self._prompt() + " <> 'true'")
-        return found
+            terms += merged.terms if isinstance(merged, And) else (merged,)  # type: ignore[arg-type]
+        rarest = await self._count(terms)
+        if rarest is not None:
+            self.few = self._found(rarest, self.parameters)
+        found = [self._must(term) for term in terms if term is not rarest]
+        if not any(map(_speaks_of_prompts, terms)):
+            found.append(self._no_prompts())
+        if self._at.time_us is not None:
+            # Implied, but a range that an index walk can start at.
+            found.append(f"s.updated_us <= {self._at.time_us}")
+        return found or ["true"]
 
-    async def _must(self, term: Positive) -> str:
-        """A condition without which nothing is found."""
-        if isinstance(term, Comparison) and self._joins < _MOST_JOINS and await self._have_few(term):
-            self._joins += 1
-            return _statements.tag_is.format(
-                owner=", ".join(f"s.{part}" for part in self._searched.owner),
-                owner_of_tag=", ".join(f"t.{part}" for part in self._searched.owner),
-                tags=self._searched.tags,
-                key=self.parameters.add("text", term.reference.key),
-                condition=text_condition(self.parameters, "t.value", term, head=True),
-                at=self._at,
-            )
+    async def _count(self, terms: Sequence[Positive]) -> Comparison | None:
+        """The condition that fewest meet, of those that an index finds, if they are few."""
+        parameters = Parameters()
+        counted: list[Comparison] = []
+        counts = ""
+        for term in (_PROMPTS, *terms):
+            if isinstance(term, Comparison) and len(counted) < _MOST_COUNTED:
+                found = self._found(term, parameters)
+                if found:
+                    counted.append(term)
+                    counts += ", " + _statements.counted.format(few=found, limit=_FEW)
+        settings = _statements.settings.format(counts=counts)
+        row = await self._connection.fetchrow(settings, *parameters.values)
+        assert row is not None
+        of_terms = zip(counted, list(row)[len(row) - len(counted) :], strict=True)
+        few = {term: count for term, count in of_terms if count < _FEW}
+        self._few_prompts = few.pop(_PROMPTS, None) is not None
+        return min(few, key=few.__getitem__, default=None)
+
+    def _must(self, term: Positive) -> str:
+        """A condition without which nothing is found: the search may begin with it."""
+        if isinstance(term, Comparison) and term.reference.entity == "tag" and self._joins < _MOST_COUNTED:
+            found = self._found(term, self.parameters)
+            if found:
+                self._joins += 1
+                return _statements.one_of.format(owner=self._searched.owner_of("s"), found=found)
         return self._condition(term)
 
-    async def _have_few(self, term: Comparison) -> bool:
-        """Whether it is on a tag that few have, of what is true now."""
-        reference = term.reference
-        if reference.entity != "tag" or reference.key == PROMPT_TAG or self._at != NOW:
-            return False
-        if term.operator not in (Operator.EQ, Operator.IN):
-            return False
-        values = term.value if isinstance(term.value, tuple) else (str(term.value),)
-        counted: int = await self._connection.fetchval(
-            _statements.few_tags.format(tags=self._searched.tags, at=self._at),
-            reference.key,
-            [value[:HEAD_CHARS] for value in values],
-            _FEW,
-        )
-        return counted < _FEW
+    def _found(self, term: Comparison, parameters: Parameters) -> str:
+        """A query for the keys of those that meet a condition; empty when no index finds them."""
+        reference, searched = term.reference, self._searched
+        if term.operator not in _FINDING:
+            return ""
+        if reference.entity == "tag":
+            if self._at != NOW or (reference.key == PROMPT_TAG and not _is_of_tagged(term)):
+                return ""
+            return _statements.tagged.format(
+                owner_of_tag=searched.owner_of("t"),
+                tags=searched.tags,
+                key=parameters.add("text", reference.key),
+                condition=text_condition(parameters, "t.value", term, head=True),
+                at=self._at,
+            )
+        exact = term.operator in (Operator.EQ, Operator.IN)
+        if reference.key == "name" and searched.by_name and not (exact and self._at == NOW):
+            return searched.by_name.format(condition=text_condition(parameters, "m.name", term), at=self._at)
+        return ""
 
     def _condition(self, tree: Positive) -> str:
         if not isinstance(tree, Comparison):
@@ -186,14 +232,26 @@ class _Conditions:
             return self._of_tag(tree)
         key = tree.reference.key
         self.joined = self.joined or key in self._searched.joined_columns
-        column = self._searched.columns[key]
+        column = self._searched.columns[key].expression
+        if key in self._searched.numbers:
+            return self._of_number(column, self._searched.numbers[key], tree)
         if tree.reference.kind is Kind.NUMBER:
-            return integer_condition(self.parameters, column.expression, tree)
-        return text_condition(self.parameters, column.expression, tree)
+            return integer_condition(self.parameters, column, tree)
+        return text_condition(self.parameters, column, tree, head=key in self._searched.headed)
+
+    def _of_number(self, column: str, numbers: Mapping[str, int], tree: Comparison) -> str:
+        values = tree.value if isinstance(tree.value, tuple) else (str(tree.value),)
+        known = [numbers[value] for value in values if value in numbers]
+        others = tree.operator in (Operator.NE, Operator.NOT_IN)
+        if len(known) == 1:
+            # An index is sorted below one number.
+            return f"{column} {'<>' if others else '='} {self.parameters.add('smallint', known[0])}"
+        return f"{'NOT ' if others else ''}{column} = ANY({self.parameters.add('smallint[]', known)})"
 
     def _of_tag(self, tree: Comparison) -> str:
         if tree.reference.key == PROMPT_TAG:
-            self._speaks_of_prompts = True
+            if tree.operator is Operator.NE and tree.value == "true":
+                return self._no_prompts()
             if tree.operator not in (Operator.IS_NULL, Operator.IS_NOT_NULL):
                 return text_condition(self.parameters, self._prompt(), tree)
         key = self.parameters.add("text", tree.reference.key)
@@ -203,11 +261,37 @@ class _Conditions:
         condition = "true" if present else text_condition(self.parameters, "t.value", tree)
         return self._fragment(_statements.tag_matches, key, condition)
 
+    def _no_prompts(self) -> str:
+        if self._few_prompts:
+            return _statements.not_one_of.format(
+                owner=self._searched.owner_of("s"), found=self._found(_PROMPTS, self.parameters)
+            )
+        return self._prompt() + " <> 'true'"
+
     def _prompt(self) -> str:
         return self._fragment(_statements.tag_or_false, self.parameters.add("text", PROMPT_TAG))
 
     def _fragment(self, fragment: str, key: str, condition: str = "") -> str:
-        same = " AND ".join(f"t.{part} = s.{part}" for part in self._searched.owner)
         return fragment.format(
-            tags=self._searched.tags, same_owner=same, key=key, condition=condition, at=self._at
+            tags=self._searched.tags,
+            same_owner=self._searched.same_owner("t"),
+            key=key,
+            condition=condition,
+            at=self._at,
         )
+
+
+_FINDING = frozenset({Operator.EQ, Operator.IN, Operator.LIKE, Operator.ILIKE})
+_PROMPTS = Comparison(Reference("tag", PROMPT_TAG, Kind.TEXT), Operator.EQ, "true")
+
+
+def _speaks_of_prompts(tree: Positive) -> bool:
+    if isinstance(tree, Comparison):
+        return tree.reference.entity == "tag" and tree.reference.key == PROMPT_TAG
+    return any(map(_speaks_of_prompts, tree.terms))  # type: ignore[arg-type]
+
+
+def _is_of_tagged(term: Comparison) -> bool:
+    """Whether only what has the tag of prompts can meet it: without the tag, it counts as 'false'."""
+    values = term.value if isinstance(term.value, tuple) else (term.value,)
+    return term.operator in (Operator.EQ, Operator.IN) and "false" not in values

@@ -3,22 +3,51 @@
 
 -- name: page
 SELECT {columns}
-FROM {rows}
+FROM {table} s {joined}
+WHERE {at:s} AND {conditions}
+ORDER BY {order}
+LIMIT {limit}
+
+-- name: page_of_few
+-- Of a condition that few meet: those are looked up one by one (OFFSET 0 says so, whatever the planner thinks of
+-- their number), then sorted.
+WITH few AS MATERIALIZED ({few})
+SELECT {columns}
+FROM few CROSS JOIN LATERAL (SELECT s.* FROM {table} s WHERE {same_owner} AND {at:s} OFFSET 0) s {joined}
 WHERE {conditions}
 ORDER BY {order}
 LIMIT {limit}
 
--- name: few_tags
--- How many have such a tag now, counted up to $3: an index is walked.
-SELECT count(*) FROM (
-    SELECT FROM {tags} t
-    WHERE t.key = $1 AND left(t.value, 200) = ANY ($2::text[]) AND {at:t}
-    LIMIT $3
-) AS counted
+-- name: settings
+-- A search is planned for its very values: a walk of its order for a filter that matches much, from the filter's rows
+-- for one that matches little. No search is long enough to be worth the start of a parallel worker.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
+       set_config('random_page_cost', '1.1', true),
+       set_config('max_parallel_workers_per_gather', '0', true){counts}
 
--- name: tag_is
--- Of a tag that few have: the search begins with those.
-({owner}) IN (SELECT {owner_of_tag} FROM {tags} t WHERE t.key = {key} AND {condition} AND {at:t})
+-- name: found
+-- What was found is read by its keys, whatever they are: planned once for a connection.
+SELECT set_config('plan_cache_mode', 'force_generic_plan', true)
+
+-- name: counted
+-- How many there are, counted up to a limit: an index is walked.
+(SELECT count(*) FROM ({few} LIMIT {limit}) AS counted)
+
+-- name: tagged
+SELECT {owner_of_tag} FROM {tags} t WHERE t.key = {key} AND {condition} AND {at:t}
+
+-- name: versions_by_name
+SELECT v.model_id, v.version
+FROM (SELECT m.model_id FROM model_states m WHERE {condition} AND {at:m} OFFSET 0) m
+CROSS JOIN LATERAL (
+    SELECT s.model_id, s.version FROM version_states s WHERE s.model_id = m.model_id AND {at:s} OFFSET 0
+) v
+
+-- name: one_of
+({owner}) IN ({found})
+
+-- name: not_one_of
+({owner}) NOT IN ({found})
 
 -- name: tag_matches
 coalesce((SELECT {condition} FROM {tags} t WHERE {same_owner} AND t.key = {key} AND {at:t}), false)

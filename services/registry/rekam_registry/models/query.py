@@ -15,7 +15,7 @@ from rekam_runtime.searching.keyset import SortColumn
 _NAME = SortColumn("s.name", "text")
 _SEARCHED = Searched(
     schema=MODELS,
-    rows="model_states s",
+    table="model_states",
     owner=("model_id",),
     tags="model_tags",
     columns={

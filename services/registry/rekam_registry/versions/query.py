@@ -10,13 +10,13 @@ from rekam_registry.reads import View
 from rekam_registry.search import Searched
 from rekam_registry.uris import ModelUri
 from rekam_registry.versions.fields import VERSIONS
+from rekam_runtime.postgres import Statements
 from rekam_runtime.searching.keyset import SortColumn
 
-_STAGES = ", ".join(repr(rules.STAGE_NAMES[stage]) for stage in rules.STAGES)
-
+_search = Statements.load("rekam_registry", "search.sql")
 _SEARCHED = Searched(
     schema=VERSIONS,
-    rows="version_states s",
+    table="version_states",
     owner=("model_id", "version"),
     tags="version_tags",
     columns={
@@ -24,7 +24,7 @@ _SEARCHED = Searched(
         "version_number": SortColumn("s.version", "bigint"),
         "creation_timestamp": SortColumn("s.created_us", "bigint"),
         "last_updated_timestamp": SortColumn("s.updated_us", "bigint"),
-        "current_stage": SortColumn(f'(ARRAY[{_STAGES}])[s.stage] COLLATE "C"', "text"),
+        "current_stage": SortColumn("s.stage", "smallint"),
         "run_id": SortColumn("v.run_id", "text"),
         "source_path": SortColumn("v.source", "text"),
     },
@@ -36,8 +36,11 @@ _SEARCHED = Searched(
     tie_breaks={"name": False, "version_number": True},
     default_page=1_000,
     most=10_000,
-    joined="version_states s JOIN versions v ON v.model_id = s.model_id AND v.version = s.version",
+    join="JOIN versions v ON v.model_id = s.model_id AND v.version = s.version",
     joined_columns=frozenset({"run_id", "source_path"}),
+    headed=frozenset({"source_path"}),
+    by_name=_search.versions_by_name,
+    numbers={"current_stage": {name: stage for stage, name in rules.STAGE_NAMES.items()}},
 )
 
 
