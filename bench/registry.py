@@ -31,7 +31,7 @@ from rekam_proto.registry.v1 import (
 )
 from rekam_proto.tracking.v1.read_pb2 import CONSISTENCY_EVENTUAL
 from rekam_registry import events
-from rekam_runtime.eventlog.envelope import draft, wrap
+from rekam_runtime.eventlog.envelope import Cause, draft, wrap
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 
 BY = read_pb2.By(actor="bench", reason="to be measured")
@@ -208,7 +208,7 @@ async def _move_often(url: str, model_id: str) -> None:
                     name=MODEL,
                 )
                 # Later than the model's creation, and each than the one before.
-                moved = wrap(event, aggregate=f"model/{model_id}", actor="bench", reason="again")
+                moved = wrap(event, Cause("bench", "again"), aggregate=f"model/{model_id}")
                 drafts.append(draft(events.model_subject(model_id), moved))
             await log.append_batch(drafts)
     finally:

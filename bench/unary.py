@@ -57,18 +57,19 @@ def measure(methods: Sequence[Method], rounds: int) -> list[Answered]:
     """Each in turn, so that all have the same of the machine; medians over rounds."""
     found = uvloop.run(_measure(methods, rounds))
     return [
-        Answered(*(statistics.median(getattr(one, name) for one in of_method) for name in _NAMES))
-        for of_method in found
+        Answered(
+            statistics.median(one.p50_ms for one in answered),
+            statistics.median(one.per_s for one in answered),
+            statistics.median(one.cpu_us for one in answered),
+        )
+        for answered in found
     ]
-
-
-_NAMES = ("p50_ms", "per_s", "cpu_us")
 
 
 async def _measure(methods: Sequence[Method], rounds: int) -> list[list[Answered]]:
     found: list[list[Answered]] = [[] for _ in methods]
     channels = [channel(method.target) for method in methods]
-    calls = [opened.unary_unary(METHOD) for opened in channels]
+    calls: list[Any] = [opened.unary_unary(METHOD) for opened in channels]
     for call, method in zip(calls, methods, strict=True):
         await _calls(call, method.request, WARM_UP_S)
     for _ in range(rounds):

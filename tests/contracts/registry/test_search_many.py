@@ -13,7 +13,7 @@ from rekam_proto.registry.v1.read_pb2 import AsOf, By
 from rekam_proto.tracking.v1.read_pb2 import Tag
 from rekam_registry import events, rules
 from rekam_registry.rules import PROMPT_TAG
-from rekam_runtime.eventlog.envelope import draft, wrap
+from rekam_runtime.eventlog.envelope import Cause, draft, wrap
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from tests.support.registry_service import RegistryClient, RegistryService
 
@@ -81,7 +81,7 @@ async def store(log: JetStreamLog, model_id: str, name: str, versions: list[One]
             )
             happened.append((one.updated_us, moved))
         for time_us, event in happened:
-            envelope = wrap(event, aggregate=f"model/{model_id}", actor="ada", time_us=time_us)
+            envelope = wrap(event, Cause("ada"), aggregate=f"model/{model_id}", time_us=time_us)
             drafts.append(draft(events.model_subject(model_id), envelope))
     for start in range(0, len(drafts), BATCH):
         await log.append_batch(drafts[start : start + BATCH])
