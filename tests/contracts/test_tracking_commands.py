@@ -13,7 +13,9 @@ from rekam_runtime.errors import AlreadyExists, FailedPrecondition, Invalid, Not
 from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from rekam_runtime.eventlog.memory import MemoryLog
-from rekam_runtime.eventlog.port import EventLog
+from rekam_runtime.eventlog.port import EventLog, Record
+from rekam_runtime.eventlog.recall import Recaller
+from rekam_runtime.process import beside
 from rekam_tracking import events
 from rekam_tracking.runs.fates import Fates
 from tests.support.nats import NatsServer, running_nats
@@ -265,3 +267,61 @@ async def test_of_two_watchers_one_decides(log: EventLog) -> None:
         assert sorted(await asyncio.gather(*decisions)) == [False, True]
     assert not await one.crash(RUN, heard_ms=1)
     assert await log.read(events.STREAM, events.run_subject(RUN)) == []
+
+
+async def test_an_experiments_delete_is_known_to_replicas_that_remember(log: EventLog) -> None:
+    async with Recaller(log) as recaller:
+        one, other = await asyncio.gather(*(Replica.start(log, recaller.recall) for _ in range(2)))
+        async with beside(one.experiments.keeper.run()), beside(other.experiments.keeper.run()):
+
+            async def remembers() -> None:
+                async with asyncio.timeout(20):
+                    while not other.experiments.remembered:
+                        await other.experiments.catch_up()
+                        await asyncio.sleep(0.02)
+
+            await remembers()
+            # What is new since is asked for.
+            id = (await one.experiments.create("a", "", {}, CAUSE)).experiment_id
+            run = await other.run(experiment_id=id)
+            for number in range(5):
+                await remembers()
+                await other.runs.set_tags(run.run_id, {"round": str(number)}, CAUSE)
+                await one.experiments.delete(id, CAUSE)
+                with pytest.raises(FailedPrecondition):
+                    await other.runs.set_tags(run.run_id, {"late": str(number)}, CAUSE)
+                with pytest.raises(FailedPrecondition):
+                    await other.run(experiment_id=id)
+                await remembers()
+                await one.experiments.restore(id, CAUSE)
+                await other.run(experiment_id=id)
+                await other.runs.set_tags(run.run_id, {"again": str(number)}, CAUSE)
+            # A run of an experiment that was restored a moment ago is there to be deleted.
+            await one.experiments.delete(id, CAUSE)
+            await remembers()
+            await one.experiments.restore(id, CAUSE)
+            await other.runs.delete(run.run_id, CAUSE)
+            with pytest.raises(FailedPrecondition):
+                await one.runs.set_tags(run.run_id, {"a": "b"}, CAUSE)
+
+
+async def test_what_is_remembered_costs_the_log_no_read() -> None:
+    log = _Counting()
+    replica = await Replica.start(log)
+    async with beside(replica.experiments.keeper.run()), asyncio.timeout(20):
+        while not replica.experiments.remembered:
+            await replica.experiments.catch_up()
+            await asyncio.sleep(0.02)
+        before = log.reads
+        run = await replica.run()
+        await replica.finish(run.run_id)
+        # As long as it may be remembered: a slow machine may be slower.
+        assert log.reads == before or not replica.experiments.remembered
+
+
+class _Counting(MemoryLog):
+    reads = 0
+
+    async def read(self, stream: str, subject: str, after: int = 0) -> list[Record]:
+        self.reads += 1
+        return await super().read(stream, subject, after)

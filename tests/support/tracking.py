@@ -8,6 +8,7 @@ from rekam_proto.event.v1.envelope_pb2 import Origin
 from rekam_proto.tracking.v1 import run_pb2
 from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.eventlog.port import EventLog
+from rekam_runtime.eventlog.recall import Recall
 from rekam_tracking.events import control_stream
 from rekam_tracking.experiments.catalog import Experiments
 from rekam_tracking.runs.command import RunState
@@ -26,11 +27,11 @@ class Replica:
     runs: Runs
 
     @classmethod
-    async def start(cls, log: EventLog) -> Replica:
+    async def start(cls, log: EventLog, recall: Recall = _nobody_remembers) -> Replica:
         await log.ensure(control_stream())
-        experiments = Experiments(log, "mlflow-artifacts:/", _nobody_remembers)
+        experiments = Experiments(log, "mlflow-artifacts:/", recall)
         await experiments.start()
-        return cls(experiments, Runs(log, experiments, max_weight=1_000_000, recall=_nobody_remembers))
+        return cls(experiments, Runs(log, experiments, max_weight=1_000_000, recall=recall))
 
     async def run(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rekam_runtime.eventlog.port import EventLog
 from rekam_runtime.postgres import Pool
 from rekam_runtime.process import together
-from rekam_runtime.projection import Projector, Replica, emptying
+from rekam_runtime.projection import BatchLimits, Projector, Replica, emptying
 from rekam_runtime.projection.leases import Work
 from rekam_runtime.projection.part import Part
 from rekam_runtime.rebuild import Plan, Rebuilder
@@ -26,6 +26,7 @@ class Projection:
         parts: Mapping[str, Part],
         *,
         retired_kept_s: float,
+        limits: BatchLimits | None = None,
     ) -> None:
         """log: with its archive.
         rebuilding: a pool for rebuilds alone.
@@ -43,6 +44,7 @@ class Projection:
                 service=plan.service,
                 apply=part.apply,
                 rolled_back=part.forget,
+                limits=limits,
             )
             for stream, part in parts.items()
         }

@@ -15,7 +15,7 @@ from rekam_runtime.eventlog.shards import points_stream, points_streams
 from rekam_runtime.operating.quarantine import Quarantined
 from rekam_runtime.operating.rpc import SERVICE as LOG_SERVICE
 from rekam_runtime.operating.rpc import LogServicer
-from rekam_runtime.projection import FreshReads, Replica, quarantine_stream
+from rekam_runtime.projection import BatchLimits, FreshReads, Replica, quarantine_stream
 from rekam_runtime.roles import Projection, Role
 from rekam_runtime.rpc.server import Service
 from rekam_tracking import control, events
@@ -43,6 +43,9 @@ _SERVE_CONNECTIONS = 8
 _PROJECT_CONNECTIONS = 6
 # And one for each stream of points.
 _REBUILD_CONNECTIONS = 6
+# Clients that ask one after another leave gaps of some milliseconds, and a transaction costs more than
+# what is in it. Who waits for something ends a batch at once.
+_BATCHES = BatchLimits(idle_s=0.025)
 
 
 @asynccontextmanager
@@ -73,6 +76,7 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
         yield Role(
             missing,
             reset,
+            work={"recalls": experiments.keeper.run},
             services=[
                 Service(
                     "rekam_proto.tracking.v1.ExperimentService",
@@ -137,7 +141,14 @@ async def projecting(settings: ProjectSettings) -> AsyncIterator[Role]:
             **{stream: projection.part() for stream, projection in points.items()},
         }
         projection = Projection(
-            whole, pool, rebuilding, replica, plan(shards), live, retired_kept_s=settings.retired_kept_s
+            whole,
+            pool,
+            rebuilding,
+            replica,
+            plan(shards),
+            live,
+            retired_kept_s=settings.retired_kept_s,
+            limits=_BATCHES,
         )
         fates, gateways = Fates(log), Listener(log, GATEWAYS)
         watcher = Watcher(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from rekam_proto.tracking.v1 import experiment_pb2
 from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.eventlog.port import EventLog
-from rekam_runtime.eventlog.recall import Recall
+from rekam_runtime.eventlog.recall import KEPT_S, Keeper, Recall
 from rekam_runtime.eventlog.subjects import Subject, Subjects
 from rekam_tracking import events
 from rekam_tracking.experiments import command
@@ -18,7 +18,10 @@ _MAX_TAGS_WEIGHT = 16 * 1024 * 1024
 
 
 class Experiments:
-    """All experiments; the catalog stays folded, tags are folded as they are asked for."""
+    """All experiments; the catalog stays folded, tags are folded as they are asked for.
+
+    `keeper` must run for anything to be remembered.
+    """
 
     def __init__(self, log: EventLog, artifact_root: str, recall: Recall) -> None:
         """artifact_root: URI under which an experiment without a location of its own gets one."""
@@ -26,6 +29,10 @@ class Experiments:
         self._root = artifact_root
         self._recall = recall
         self._catalog = self._empty_catalog()
+        # When the catalog was last asked for, unless something was recalled since; and how often it was.
+        self._asked = float("-inf")
+        self._recalls = 0
+        self.keeper = Keeper(log, self._recalled)
         self._tags = Subjects(
             log,
             events.STREAM,
@@ -57,11 +64,32 @@ class Experiments:
         """Start over with a log that was emptied."""
         self._catalog = self._empty_catalog()
         self._tags.forget()
+        self._forget()
         await self.start()
 
     async def catch_up(self) -> None:
         """After this, the lookups below hold what lay in the log at the call."""
+        # Not the loop's time: that one stands still while the loop is held up.
+        asked, recalls = time.monotonic(), self._recalls
         await self._catalog.catch_up()
+        if recalls == self._recalls:
+            self._asked = max(self._asked, asked)
+
+    @property
+    def remembered(self) -> bool:
+        """Whether the lookups below hold every delete that was answered, without asking the log.
+
+        They may lack what else has come within the last seconds.
+        """
+        return self.keeper.known and time.monotonic() - self._asked <= KEPT_S
+
+    def _recalled(self, aggregate: str) -> None:
+        if aggregate.startswith("experiment/"):
+            self._forget()
+
+    def _forget(self) -> None:
+        self._recalls += 1
+        self._asked = float("-inf")
 
     def standing(self, experiment_id: str) -> Entry | None:
         return self._catalog.state.entries.get(experiment_id)

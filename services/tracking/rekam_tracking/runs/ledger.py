@@ -9,8 +9,8 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from rekam_proto.tracking.v1 import dataset_pb2, run_pb2
-from rekam_runtime.errors import NotFound, Retry
+from rekam_proto.tracking.v1 import dataset_pb2, read_pb2, run_pb2
+from rekam_runtime.errors import NotFound, Refused, Retry
 from rekam_runtime.eventlog.envelope import Cause
 from rekam_runtime.eventlog.port import EventLog
 from rekam_runtime.eventlog.recall import Recall
@@ -85,6 +85,10 @@ class Runs:
         self, run: Subject[RunState], id: str, name: str, cause: Cause
     ) -> Standing | None:
         """The experiment of a creation; None when there is none, which matters only to a new run."""
+        if id and self._experiments.remembered:
+            found = self._experiments.standing(id)
+            if found is not None and found.lifecycle == read_pb2.LIFECYCLE_ACTIVE:
+                return found
         await self._experiments.catch_up()
         if id:
             return self._experiments.standing(id)
@@ -117,10 +121,12 @@ class Runs:
     async def delete(self, run_id: str, cause: Cause) -> None:
         """Once it has returned nobody takes points for the run any more."""
         now_ms = time.time_ns() // 1_000_000
+        await self._experiments.catch_up()  # a run of an experiment that was restored is not deleted
         await self._change(run_id, lambda state, within: command.delete(state, within, now_ms=now_ms), cause)
         await self._recall(f"run/{run_id}")
 
     async def restore(self, run_id: str, cause: Cause) -> None:
+        await self._experiments.catch_up()
         await self._change(run_id, command.restore, cause)
 
     async def log_params(self, run_id: str, params: Mapping[str, str], cause: Cause) -> None:
@@ -178,16 +184,31 @@ class Runs:
             return decide(state, self._standing_of(state))
 
         # The run's own subject guards the append; its experiment's standing is looked up.
-        await self._experiments.catch_up()
         run = self._kept.get(run_id)
-        await run.command(decide_on_run, cause)
+        if not self._experiments.remembered or not await self._decided(run, decide_on_run, cause):
+            await self._experiments.catch_up()
+            await run.command(decide_on_run, cause)
         return run.state, self._standing_of(run.state)
+
+    async def _decided(
+        self, run: Subject[RunState], decide: Callable[[RunState], Message | None], cause: Cause
+    ) -> bool:
+        """Not if it would be refused by what is remembered: the experiment may be restored since, or new."""
+        try:
+            await run.command(decide, cause)
+        except (Refused, _NotKnownYet):
+            return False
+        return True
 
     def _standing_of(self, state: RunState) -> Standing:
         standing = self._experiments.standing(state.experiment_id)
         if standing is None:
-            raise Retry(f"experiment {state.experiment_id} of run {state.run_id} is not known here yet")
+            raise _NotKnownYet(f"experiment {state.experiment_id} of run {state.run_id} is not known here")
         return standing
+
+
+class _NotKnownYet(Retry):
+    """The catalog, as far as it is folded here, lacks the experiment of a run."""
 
 
 def _require(state: RunState, run_id: str) -> None:
