@@ -59,7 +59,10 @@ class FailedPrecondition(Refused):
 
 
 class Stale(Refused):
-    """What the request expects to be there is not, any more: look again, then decide again."""
+    """What the request expects to be there is not, any more: look again, then decide again.
+
+    Who was faster may be the same request, sent again because its answer was lost.
+    """
 
 
 class Forbidden(Refused):

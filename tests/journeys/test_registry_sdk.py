@@ -124,6 +124,8 @@ def test_a_logged_model_is_registered_by_its_id_and_by_its_run(client: Client, t
         assert (version.source, version.location) == (uri, logged.artifact_location)
         assert version.signature is not None
         assert [info.path for info in client.list_uri(f"models:/Forest/{version.version}")] == ["MLmodel"]
+    told = json.loads(client.get_logged_model(logged.model_id).tags["mlflow.modelVersions"])
+    assert [(each["name"], int(each["version"])) for each in told] == [("Forest", 1), ("Forest", 2)]
 
 
 def test_a_version_goes_through_its_stages_and_all_is_remembered(client: Client) -> None:

@@ -23,10 +23,10 @@ _PAGE = click.IntRange(1, 1_000)
 
 @click.group(cls=ListsByDefault)
 def webhooks() -> None:
-    """Who is told by HTTP of what happens in the registry.
+    """Webhooks: list (the default), show, create, update, delete, test, dead, waiting, redeliver.
 
-    EVENT is ENTITY.ACTION, for example model_version.created or model_version_stage.transitioned. Without a
-    command webhooks are listed.
+    They tell a receiver by HTTP of what happens in the registry. EVENT is ENTITY.ACTION, for example
+    model_version.created or model_version_stage.transitioned.
     """
 
 

@@ -24,7 +24,9 @@ _LOGGED = re.compile(r"m-[0-9a-f]{32}")
 
 @click.group(cls=ListsByDefault)
 def models() -> None:
-    """Registered models and their versions, and the models that runs made.
+    """Models: list (the default), show, promote, alias, rollback, history, watch and more.
+
+    Registered ones with their versions, and those that runs made (logged).
 
     \b
     MODEL is one of
@@ -33,7 +35,7 @@ def models() -> None:
       Fraud/Production     the highest version in a stage; also Fraud/latest
       Fraud@champion       the version that an alias points to
       m-0123456789...      a logged model: one that a run made
-    and may begin with "models:/". Without a command registered models are listed.
+    and may begin with "models:/".
     """
 
 
