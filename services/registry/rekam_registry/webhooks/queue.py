@@ -125,7 +125,9 @@ class Queue:
     async def empty(self) -> None:
         """After the log was emptied."""
         async with pinned(self._pool) as connection:
-            await connection.execute(_statements.empty)
+            # Whoever adds deliveries moves a cursor: after this nobody does.
+            await connection.execute(_statements.empty_cursors)
+            await connection.execute(_statements.empty_deliveries)
 
     async def page(
         self, webhook_id: UUID | None, dead: bool | None, before: int, limit: int

@@ -100,8 +100,11 @@ DELETE FROM public.webhook_deliveries WHERE number IN (
 SELECT count(*) FILTER (WHERE NOT dead) AS waiting, count(*) FILTER (WHERE dead) AS dead
 FROM public.webhook_deliveries
 
--- name: empty
-TRUNCATE public.webhook_deliveries, public.webhook_cursors RESTART IDENTITY
+-- name: empty_cursors
+DELETE FROM public.webhook_cursors
+
+-- name: empty_deliveries
+DELETE FROM public.webhook_deliveries
 
 -- name: page
 SELECT d.*, c.name FROM public.webhook_deliveries d LEFT JOIN changes c USING (position)
