@@ -372,31 +372,3 @@ def test_frames_behind_a_refused_handle_do_not_fall_to_the_run_it_named_before(
     assert refusal is not None
     assert refusal.field == "frame.run"
     assert not history(channel, run_id).values
-
-
-@pytest.mark.parametrize("change", [{"run_id": "0" * 32}, {"run_id": "x"}, {"writer": "a b"}])
-def test_frames_behind_a_refused_handle_do_not_fall_to_the_run_it_named_before(
-    channel: grpc.Channel, run_id: str, stream: IngestStream, change: dict[str, str]
-) -> None:
-    opened = {"handle": 0, "run_id": run_id, "writer": "test", "next_sequence": 1} | change
-    assert stream.send(open_run=ingest_pb2.OpenRun(**opened)) is not None  # type: ignore[arg-type]
-    refusal = stream.send(frame=frame(1, LOSS, steps=[0], values=[1.0]))
-    assert refusal is not None
-    assert refusal.field == "frame.run"
-    assert not history(channel, run_id).values
-
-
-def test_a_frame_whose_arrays_are_in_parts_is_refused(
-    channel: grpc.Channel, run_id: str, stream: IngestStream
-) -> None:
-    sent = frame(1, LOSS, steps=[0, 1], values=[1.0, 2.0]).SerializeToString()
-    more = ingest_pb2.Frame(steps=[5], times_us=[5], values=[5.0]).SerializeToString()
-    unpacked = b"\x21" + bytes(8)  # a step of its own
-    for number, parts in enumerate((more, unpacked)):
-        # As the contract reads it, a frame of three rows, and one of three steps and two times.
-        read = ingest_pb2.Frame.FromString(sent + parts)
-        assert len(read.steps) == 3
-        refusal = stream.send_bytes(4 + number, FRAME_TAG, sent + parts)
-        assert refusal is not None
-        assert (refusal.code, refusal.field) == (INVALID_ARGUMENT, "frame")
-    assert not history(channel, run_id).values

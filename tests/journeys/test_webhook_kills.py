@@ -94,6 +94,7 @@ def test_nothing_is_lost_and_the_order_kept_when_one_is_killed(
     mortal_stack: LocalStack, channel: grpc.Channel, receiver: Receiver, victim: str
 ) -> None:
     faults = Faults(mortal_stack)
+    killed: dict[str, int] = {}
     hook(channel, receiver.url)
     create(channel)
     for number in range(1, 31):
@@ -101,6 +102,8 @@ def test_nothing_is_lost_and_the_order_kept_when_one_is_killed(
             register(channel, name, number)
         if number in (10, 20):
             until("it delivers", lambda: len(receiver.taken) >= 3)
+            faults.all_ready(killed)
+            killed = {victim: faults.pids()[victim]}
             faults.kill(victim)
     expected = list(range(1, 31))
     until(
@@ -111,12 +114,14 @@ def test_nothing_is_lost_and_the_order_kept_when_one_is_killed(
     # What came twice is known by its id.
     told_once = {(each.data["name"], each.data["version"]) for each in receiver.taken}
     assert len({each.delivery_id for each in receiver.taken}) == len(told_once) == 30 * len(NAMES)
+    faults.all_ready(killed)
 
 
 def test_killed_in_the_middle_of_a_request_it_sends_it_again(
     mortal_stack: LocalStack, channel: grpc.Channel, receiver: Receiver
 ) -> None:
     faults = Faults(mortal_stack)
+    before = faults.pids()
 
     def kill_the_first(received: Received) -> Reply:
         if len(receiver.received) == 1:
@@ -133,6 +138,7 @@ def test_killed_in_the_middle_of_a_request_it_sends_it_again(
     versions = [each.data["version"] for each in receiver.taken]
     assert versions in (["1", "1", "2", "3"], ["1", "2", "3"])
     assert len({each.delivery_id for each in receiver.taken}) == 3
+    faults.all_ready({"registry-project": before["registry-project"]})
 
 
 def test_the_secret_is_in_no_file_of_the_stack(

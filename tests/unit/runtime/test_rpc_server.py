@@ -184,21 +184,3 @@ async def test_a_request_that_cannot_be_read_is_refused() -> None:
         error = await failure(call(client, UNARY, b"\x0a\x01\xff"))
         assert error.code() == Code.INVALID_ARGUMENT
         assert "cannot be read" in (error.details() or "")
-
-
-async def test_a_request_that_cannot_be_read_is_refused() -> None:
-    async def answer(request: object, context: object) -> bytes:
-        return b""
-
-    def register(server: grpc.aio.Server) -> None:
-        parsed: Any = grpc.unary_unary_rpc_method_handler(
-            answer, request_deserializer=health_pb2.HealthCheckRequest.FromString
-        )
-        server.add_generic_rpc_handlers(
-            [grpc.method_handlers_generic_handler(SERVICE.full_name, {"GetHistory": parsed})]
-        )
-
-    async with serving(register) as client:
-        error = await failure(call(client, UNARY, b"\x0a\x01\xff"))
-        assert error.code() == Code.INVALID_ARGUMENT
-        assert "cannot be read" in (error.details() or "")
