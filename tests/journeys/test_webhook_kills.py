@@ -89,7 +89,7 @@ def told(receiver: Receiver, name: str) -> list[int]:
     return list(dict.fromkeys(versions))
 
 
-@pytest.mark.parametrize("victim", ["registry-project", "postgres", "nats", "registry-serve"])
+@pytest.mark.parametrize("victim", ["registry-project", "postgres"])
 def test_nothing_is_lost_and_the_order_kept_when_one_is_killed(
     mortal_stack: LocalStack, channel: grpc.Channel, receiver: Receiver, victim: str
 ) -> None:
