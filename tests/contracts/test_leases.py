@@ -53,16 +53,17 @@ async def test_work_is_spread_and_nobody_does_what_another_does(pool: Pool) -> N
     async with sharing(pool, *NAMES) as first:
         await until(lambda: first.held == set(NAMES))
         async with sharing(pool, *NAMES) as second:
-            await until(lambda: len(first.held) == len(second.held) == 2)
-            assert first.held | second.held == set(NAMES)
+            await until(
+                lambda: len(first.held) == len(second.held) == 2 and first.held | second.held == set(NAMES)
+            )
         await until(lambda: first.held == set(NAMES))
 
 
 async def test_more_replicas_than_work_stand_by_and_are_ready(pool: Pool) -> None:
     async with AsyncExitStack() as stack:
         replicas = [await stack.enter_async_context(sharing(pool, "a")) for _ in range(3)]
-        assert sorted(len(replica.held) for replica in replicas) == [0, 0, 1]
-        assert all(replica.attending for replica in replicas)
+        await until(lambda: sorted(len(replica.held) for replica in replicas) == [0, 0, 1])
+        await until(lambda: all(replica.attending for replica in replicas))
 
 
 async def test_work_that_fails_is_told(pool: Pool) -> None:
@@ -107,9 +108,9 @@ async def test_what_a_replica_left_is_taken_over_with_its_locks(
         async with sharing(pool, "S") as standby:
             assert standby.held == set()
             os.kill(process.pid, number)
-            await until(lambda: standby.held == {"S"}, 10)
+            await until(lambda: standby.held == {"S"})
             # The row that it had locked in an open transaction.
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await pool.execute("INSERT INTO projection_position VALUES ('S', 1)")
     finally:
         with suppress(ProcessLookupError):

@@ -294,7 +294,7 @@ async def test_a_strong_read_sees_what_was_acknowledged(log: EventLog, pool: Poo
     async with FreshReads(log, pool) as fresh, running(projector(log, pool)):
         for number in range(1, 21):
             await append(log, f"n{number}")
-            await fresh.caught_up([STREAM], 10)
+            await fresh.caught_up([STREAM], 20)
             assert await notes(pool) == numbered(1, number)
             assert fresh.at_once({STREAM: number})
 
@@ -313,7 +313,7 @@ async def test_a_strong_read_nudges_a_projector_that_gathers(log: EventLog, pool
         try:
             for _ in range(3):
                 last = await log.last_position(STREAM)
-                await fresh.wait_for({STREAM: last + 1}, 10)
+                await fresh.wait_for({STREAM: last + 1}, 20)
                 assert len(await notes(pool)) > last
         finally:
             writing.cancel()
@@ -335,33 +335,33 @@ async def test_a_position_that_is_there_is_seen_without_any_signal(log: EventLog
     # Nobody projects any more: only the table can tell.
     async with FreshReads(log, pool) as fresh:
         assert not fresh.at_once({STREAM: 2})
-        await fresh.wait_for({STREAM: 2}, 10)
+        await fresh.wait_for({STREAM: 2}, 20)
         assert fresh.at_once({STREAM: 2})
 
 
 async def test_a_position_that_moves_between_the_look_and_the_wait_is_seen(log: EventLog, pool: Pool) -> None:
     async with FreshReads(log, pool) as fresh, running(projector(log, pool)):
         await append(log, "a")
-        await fresh.caught_up([STREAM], 10)
+        await fresh.caught_up([STREAM], 20)
         # Heard by the listener after wait_for has looked, before its waiters run.
         await log.publish_signal(signals.projected(STREAM), signals.encode(7))
-        await fresh.wait_for({STREAM: 7}, 2)
+        await fresh.wait_for({STREAM: 7}, 20)
 
 
 async def test_a_position_that_a_crash_took_back_is_waited_for_again(log: EventLog, pool: Pool) -> None:
     await append(log, "a", "b")
     async with running(projector(log, pool)), FreshReads(log, pool) as fresh:
-        targets = await fresh.caught_up([STREAM], 5)
+        targets = await fresh.caught_up([STREAM], 20)
         async with pool.acquire() as connection:
             assert await fresh.holds(connection, targets)
     async with FreshReads(log, pool) as fresh:
-        await fresh.wait_for(targets, 5)
+        await fresh.wait_for(targets, 20)
         async with pool.acquire() as connection:
             await connection.execute("UPDATE projection_position SET position = 1 WHERE stream = $1", STREAM)
             await connection.execute("DELETE FROM notes WHERE position > 1")
             assert not await fresh.holds(connection, targets)
             async with running(projector(log, pool)):
-                await fresh.wait_for(targets, 5)
+                await fresh.wait_for(targets, 20)
                 assert await fresh.holds(connection, targets)
 
 

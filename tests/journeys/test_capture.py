@@ -318,32 +318,41 @@ def test_the_codes_commit_and_diff_are_recorded(server: MemoryServer, tmp_path: 
 
 
 def test_the_machine_is_sampled_by_every_rank(server: MemoryServer, tmp_path: Path) -> None:
-    out, _ = Program(
+    first = Program(
         server.uri,
         tmp_path,
         """
         rekam.disable_system_metrics_logging()
         rekam.set_system_metrics_sampling_interval(0.1)
         with rekam.start_run(rank=0, log_system_metrics=True) as run:
-            time.sleep(1.0)
-        print(run.run_id)
+            print(run.run_id, flush=True)
+            sys.stdin.readline()
         """,
-    ).finish()
-    run_id = out.strip()
-    Program(
+    )
+    run_id = first.line()
+    second = Program(
         server.uri,
         tmp_path,
-        "with rekam.start_run(): time.sleep(1.0)",
+        "with rekam.start_run(): sys.stdin.readline()",
         REKAM_RUN_ID=run_id,
         RANK="1",
         REKAM_SYSTEM_METRICS_SECONDS="0.1",
-    ).finish()
+    )
+
+    def samples() -> list[list[int]]:
+        """Steps of each writer."""
+        return [
+            [step for _, _, frame in frames.values() for step in frame.steps]
+            for frames in map(dict, list(server.frames.values()))
+        ]
+
+    server.wait_for(lambda: len(samples()) == 2 and all(len(steps) >= 2 for steps in samples()))
+    for program in (first, second):
+        program.go_on()
+        program.finish()
     ranks = {rank for frames in server.frames.values() for rank, _, _ in frames.values()}
     assert ranks == {0, 1}
-    for writer in server.writers(run_id):
-        steps = [step for _, _, frame in server.frames[run_id, writer].values() for step in frame.steps]
-        assert len(steps) >= 2
-        assert steps == list(range(len(steps)))
+    assert all(steps == list(range(len(steps))) for steps in samples())
     busy = server.points(run_id, "system/cpu_utilization_percentage")
     assert all(0 <= value <= 100 for _, _, value in busy)
     assert server.points(run_id, "system/process_memory_usage_megabytes")[0][2] > 10

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import threading
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +18,9 @@ from rekam_proto.ingest.v1 import ingest_pb2
 from rekam_proto.tracking.v1 import run_pb2
 from tests.support.jumping_clock import JumpingClock
 from tests.support.memory_server import MemoryServer
+from tests.support.ports import free_port
 from tests.support.programs import Program
+from tests.support.stack import until
 
 
 @pytest.fixture
@@ -32,12 +32,6 @@ def server() -> Iterator[MemoryServer]:
 
 def spools(root: Path) -> list[Path]:
     return sorted(root.iterdir()) if root.exists() else []
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_training_loop(server: MemoryServer, tmp_path: Path) -> None:
@@ -79,12 +73,17 @@ def test_streams_that_break_lose_and_repeat_nothing(server: MemoryServer, tmp_pa
         server.uri,
         tmp_path,
         """
+        import threading
         with rekam.start_run() as run:
             print(run.run_id, flush=True)
-            for step in range(20_000):
-                rekam.log_metrics({f"k{i}": step + i for i in range(10)}, step=step)
-                if step % 500 == 0:
-                    time.sleep(0.05)
+            stop = threading.Event()
+            threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
+            step = 0
+            while not stop.wait(0.05):
+                for step in range(step, step + 500):
+                    rekam.log_metrics({f"k{i}": step + i for i in range(10)}, step=step)
+                step += 1
+        print(step)
         """,
         REKAM_FLUSH_INTERVAL="0.01",
     )
@@ -94,8 +93,9 @@ def test_streams_that_break_lose_and_repeat_nothing(server: MemoryServer, tmp_pa
         server.wait_for(lambda seen=seen: server.received_frames > seen + 2)  # type: ignore[misc]
         server.break_streams()
         server.wait_for(lambda breaks=breaks: server.streams > breaks)  # type: ignore[misc]
-    program.finish()
-    assert [step for step, _, _ in server.points(run_id, "k3")] == list(range(20_000))
+    program.go_on()
+    steps = int(program.finish()[0])
+    assert [step for step, _, _ in server.points(run_id, "k3")] == list(range(steps))
     assert len(server.writers(run_id)) == 1
 
 
@@ -123,7 +123,7 @@ def test_what_is_held_back_is_sent_again_and_stored_once(server: MemoryServer, t
     server.hold()
     program.go_on()
     assert program.line() == "not yet"
-    assert len(server.points(run_id, "loss")) == 100
+    server.wait_for(lambda: len(server.points(run_id, "loss")) == 100)
     received = server.received_frames
     server.release()
     program.go_on()
@@ -199,10 +199,7 @@ def test_what_a_killed_program_left_is_delivered_by_the_next(tmp_path: Path) -> 
             """,
         )
         server.wait_for(lambda: len(server.points(run_id, "loss")) == 1000)
-        deadline = time.monotonic() + 20
-        while left.exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not left.exists()
+        until("what was left is gone", lambda: not left.exists())
         following.go_on()
         _, err = following.finish()
         assert str(left) in err

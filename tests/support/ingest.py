@@ -12,7 +12,7 @@ import grpc
 from rekam_proto.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from rekam_runtime.names import key_set_hash
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 120.0
 
 
 def key_set(*keys: str) -> ingest_pb2.KeySet:

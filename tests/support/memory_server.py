@@ -79,16 +79,17 @@ class MemoryServer:
 
     def release(self) -> None:
         """Acknowledge again; streams that were owed one break and have to send again."""
-        self.holding = False
-        self.break_streams()
+        self.break_streams(holding=False)
 
-    def break_streams(self) -> None:
-        """End every ingest stream with UNAVAILABLE."""
+    def break_streams(self, holding: bool | None = None) -> None:
+        """End every ingest stream with UNAVAILABLE; holding: what later ones find."""
         with self.changed:
             calls, self._calls = self._calls, []
+            for call in calls:
+                call.cancel()
+            if holding is not None:
+                self.holding = holding
             self.changed.notify_all()
-        for call in calls:
-            call.cancel()
 
     # ---- what tests ask ----
 
