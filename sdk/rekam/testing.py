@@ -33,7 +33,7 @@ import pytest
 if TYPE_CHECKING:
     from rekam_proto.local.v1.local_pb2_grpc import LocalStackServiceStub
 
-_START_S = 60.0
+_START_S = 120.0
 _STOP_S = 15.0
 _RESET_S = 60.0
 

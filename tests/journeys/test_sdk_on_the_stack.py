@@ -214,17 +214,18 @@ def test_what_a_run_records_by_itself_is_read_back(rekam_tracking_uri: str, tmp_
         tmp_path,
         """
         rekam.set_system_metrics_sampling_interval(0.2)
+        client = rekam.Client()
         try:
             with rekam.start_run() as run:
                 print("epoch 1\\x00 \\x1b[1mbold\\x1b[0m")
                 for percent in range(101):
                     print(f"\\r{percent}%", end="", file=sys.stderr)
                 print(file=sys.stderr)
-                time.sleep(0.7)
+                while len(client.get_history(run.run_id, "system/cpu_utilization_percentage").steps) < 2:
+                    time.sleep(0.05)
                 raise ValueError("why")
         except ValueError:
             pass
-        client = rekam.Client()
         texts = {name: client.get_text(run.run_id, name) for name in ("stdout", "stderr", "git.diff")}
         stored = client.get_run(run.run_id)
         print(json.dumps({

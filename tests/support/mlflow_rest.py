@@ -11,7 +11,7 @@ class Rest(httpx.Client):
     """Paths are those below `/api/2.0/mlflow/`."""
 
     def __init__(self, http: str) -> None:
-        super().__init__(base_url=http, timeout=30.0, trust_env=False)
+        super().__init__(base_url=http, timeout=60.0, trust_env=False)
 
     def ask(self, path: str, /, **query: Any) -> Any:
         """GET; the answer, which must be a 200."""

@@ -31,4 +31,4 @@ async def test_a_stream_that_is_ended_as_it_begins_ends() -> None:
         await asyncio.sleep(0)
         session.end(Retry("the stack is emptied"))
         with pytest.raises(Retry, match="the stack is emptied"):
-            await asyncio.wait_for(first, 5)
+            await asyncio.wait_for(first, 20)
