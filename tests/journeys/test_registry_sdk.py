@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -201,7 +202,11 @@ def test_aliases_tags_and_texts(client: Client) -> None:
     with pytest.raises(NotFound) as missing:
         client.get_model_version_by_alias("Fraud", "champion")
     assert missing.value.field == "alias"
-    copied = client.copy_model_version(client.get_model_version("Fraud", 2), "Fraud in production")
+    fraud = client.get_model_version("Fraud", 2)
+    with pytest.raises(NotFound):
+        client.copy_model_version(replace(fraud, version=9), "Fraud in production")
+    assert [each.name for each in client.search_registered_models()] == ["Fraud"]
+    copied = client.copy_model_version(fraud, "Fraud in production")
     assert (copied.name, copied.version, copied.source) == ("Fraud in production", 1, "models:/Fraud/2")
     assert copied.copied_from is not None
     assert (copied.copied_from.name, copied.copied_from.version) == ("Fraud", 2)

@@ -10,7 +10,7 @@ from rekam.calls.deciding import By, by_message
 from rekam.calls.registered_models import RegisteredModels
 from rekam.calls.session import page_size, tags_of
 from rekam.entities import PagedList
-from rekam.errors import AlreadyExists
+from rekam.errors import AlreadyExists, NotFound
 from rekam.registered import AsOf, ModelVersion
 from rekam_proto.registry.v1 import alias_pb2, resolve_pb2, version_pb2
 
@@ -67,14 +67,20 @@ class ModelVersions(RegisteredModels):
         self, src_model_version: NamedVersion, dst_name: str, **by: Unpack[By]
     ) -> ModelVersion:
         """Make a version the next one of another model, which is created when it is missing: same bytes."""
-        self.ensure_registered_model(dst_name, **by)
         request = version_pb2.CopyModelVersionRequest(
             name=src_model_version.name,
             version=conversion.version_of(src_model_version.version),
             to_name=dst_name,
             by=by_message(by),
         )
-        return self._version(self._server.registry.versions.CopyModelVersion, request)
+        copy = self._server.registry.versions.CopyModelVersion
+        try:
+            return self._version(copy, request)
+        except NotFound:
+            # Nothing is created for a copy of what is not there.
+            self.get_model_version(src_model_version.name, src_model_version.version)
+            self.ensure_registered_model(dst_name, **by)
+            return self._version(copy, request)
 
     def ensure_registered_model(self, name: str, **by: Unpack[By]) -> None:
         """Create the model when there is none of this name."""

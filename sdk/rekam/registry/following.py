@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import math
 import random
 import threading
 import time
@@ -44,13 +45,20 @@ class Listener(Protocol):
 
 @dataclass(slots=True)
 class Hearing:
-    """When the registry was heard of last. Times: time.time() and time.monotonic()."""
+    """When the registry was heard of last: time.time(), and time.monotonic() when it was in this program."""
 
     connected: bool = False
-    heard: float = 0.0
-    heard_monotonic: float = 0.0
+    heard: float | None = None
+    heard_monotonic: float | None = None
     behind: bool = False
     error: errors.RekamError | None = None
+
+    def silent_s(self) -> float:
+        """Seconds since then; infinity when it never was."""
+        if self.heard_monotonic is not None:
+            return time.monotonic() - self.heard_monotonic
+        # Of an earlier program there is only the clock on the wall.
+        return math.inf if self.heard is None else max(0.0, time.time() - self.heard)
 
 
 class Follower:
@@ -76,14 +84,14 @@ class Follower:
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
         self._starts_over = False
-        # Held while a change is taken in and told.
+        # Held while a change is taken in and told, and while a process is forked.
         self.applying = threading.Lock()
         self.view = view
         self.hearing = Hearing()
 
     def start(self) -> None:
         """Follow from now on, in threads of its own."""
-        self.hearing.heard_monotonic = time.monotonic()
+        self._asked = time.monotonic()
         self._threads = [
             threading.Thread(target=target, name=f"rekam-registry-{name}", daemon=True)
             for name, target in (("follow", self._follow), ("mind", self._mind))
@@ -139,16 +147,18 @@ class Follower:
 
     def _mind(self) -> None:
         """End a stream that has fallen silent, and say so when nothing is heard for long."""
-        told = False
+        told, begun = False, time.monotonic()
         while not self._closing.wait(self._heartbeat_s / 2):
-            silent_s = time.monotonic() - self.hearing.heard_monotonic
             self._keep()
+            silent_s = self.hearing.silent_s()
             allowed_s = _SILENT_BEATS * self._heartbeat_s
             if not self.hearing.connected:
                 allowed_s = max(allowed_s, _FIRST_ANSWER_SECONDS)
-            if time.monotonic() - max(self._asked, self.hearing.heard_monotonic) > allowed_s:
+            if min(silent_s, time.monotonic() - self._asked) > allowed_s:
                 self._cancel()
-            if self.view is not None and silent_s > _QUIET_SECONDS + self._heartbeat_s:
+            if self.view is not None and min(silent_s, time.monotonic() - begun) > (
+                _QUIET_SECONDS + self._heartbeat_s
+            ):
                 if not told:
                     log.warning(
                         "the registry at %s is not heard of for %.0f s: %s; what is known goes on",
@@ -217,7 +227,7 @@ class Follower:
             for each in loaded:
                 view.add(each)
             view.take(change)
-            view.position = change.position
+            view.position = view.changed = change.position
             self._listener.take(change)
 
     def _load(self, name: str, server: Server) -> list[Followed]:

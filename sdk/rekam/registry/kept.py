@@ -26,8 +26,8 @@ class KeptView:
         self._path = path
         self._target = target
         self._filter = filter
-        # Position of what is on disk; -1: nothing that is of use.
-        self._position = -1
+        # Position of the last change of what is on disk; -1: nothing that is of use.
+        self._changed = -1
 
     def load(self) -> tuple[View, float] | None:
         """The view and when the registry was heard of last; None when there is none, or it is of no use."""
@@ -43,14 +43,14 @@ class KeptView:
         except (OSError, ValueError, TypeError, LookupError) as error:
             log.warning("%s is no view of the registry, it is replaced: %r", self._path, error)
             return None
-        self._position = view.position
+        self._changed = view.changed
         return view, heard
 
-    def is_behind(self, position: int) -> bool:
-        """Whether what is on disk is not the view at this position."""
-        return position != self._position
+    def is_behind(self, changed: int) -> bool:
+        """Whether what is on disk is not what was changed last at this position."""
+        return changed != self._changed
 
-    def save(self, models: Iterable[Followed], position: int, heard: float) -> None:
+    def save(self, models: Iterable[Followed], position: int, changed: int, heard: float) -> None:
         """Replace what is on disk."""
         kept = {
             "of": self._of(),
@@ -75,7 +75,7 @@ class KeptView:
             log.warning("the view of the registry is not kept in %s: %s", self._path, error)
             part.unlink(missing_ok=True)
         # A disk that is full is not tried again and again, but with the next change.
-        self._position = position
+        self._changed = changed
 
     def _of(self) -> dict[str, Any]:
         return {

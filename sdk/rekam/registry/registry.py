@@ -108,7 +108,7 @@ class Registry:
         """
         uri = parse(model_uri)
         view = self._view()
-        if max_silence is not None and (silent_s := self.status.silent_s) > max_silence:
+        if max_silence is not None and (silent_s := self._follower.hearing.silent_s()) > max_silence:
             raise Unavailable(
                 f"{self.tracking_uri} is not heard of for {silent_s:.1f} s, more than {max_silence:g} s"
             )
@@ -134,8 +134,8 @@ class Registry:
         return Status(
             connected=hearing.connected,
             position=0 if view is None else view.position,
-            heard=datetime.fromtimestamp(hearing.heard, UTC) if hearing.heard else None,
-            silent_s=max(0.0, time.time() - hearing.heard),
+            heard=None if hearing.heard is None else datetime.fromtimestamp(hearing.heard, UTC),
+            silent_s=hearing.silent_s(),
             behind=hearing.behind,
             error="" if hearing.error is None else str(hearing.error),
         )
@@ -181,7 +181,7 @@ class Registry:
         self._closed = True
         _open.discard(self)
         self._follower.close(_CLOSE_SECONDS)
-        self._keep()
+        self._keep(at_end=True)
         for each in self._each_subscription():
             each.close()
 
@@ -266,13 +266,15 @@ class Registry:
         with self._lock:
             self._subscriptions.discard(subscription)
 
-    def _keep(self) -> None:
-        view = self._follower.view
-        if self._kept is None or view is None or not self._kept.is_behind(view.position):
+    def _keep(self, *, at_end: bool = False) -> None:
+        view, heard = self._follower.view, self._follower.hearing.heard
+        if self._kept is None or view is None or heard is None:
             return
-        with self._follower.applying:
-            models, position = view.models(), view.position
-        self._kept.save(models, position, self._follower.hearing.heard)
+        # Of what others do, of which nothing is told here, only the position changes.
+        if at_end or self._kept.is_behind(view.changed):
+            with self._follower.applying:
+                models, position, changed = view.models(), view.position, view.changed
+            self._kept.save(models, position, changed, heard)
 
     def _renew(self) -> None:
         self._lock = threading.Lock()

@@ -33,8 +33,8 @@ class View:
         self._filter = filter
         self._by_id = {each.model.registered_model_id: each for each in models}
         self._by_name = {each.model.name: each for each in self._by_id.values()}
-        # Everything up to here is in it.
-        self.position = position
+        # Everything up to here is in it; the last change of it was there.
+        self.position = self.changed = position
 
     def find(self, uri: ModelUri) -> ModelVersion:
         """The version that is meant; raises NotFound, and Invalid for a model that is not followed."""
