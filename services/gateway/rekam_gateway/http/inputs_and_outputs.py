@@ -57,6 +57,10 @@ class RunOutputs(Struct, omit_defaults=True):
     model_outputs: list[ModelOutput] = []
 
 
+# Of most runs.
+_NO_INPUTS, _NO_OUTPUTS = RunInputs(), RunOutputs()
+
+
 class LogInputs(Struct):
     run_id: Text
     datasets: list[DatasetInput] = []
@@ -109,6 +113,8 @@ async def log_model(backend: Backend, asked: LogModel) -> None:
 
 
 def inputs_of(run: run_pb2.Run) -> RunInputs:
+    if not run.HasField("inputs"):
+        return _NO_INPUTS
     return RunInputs(
         [_read_dataset(each) for each in run.inputs.datasets],
         [ModelInput(each.model_id) for each in run.inputs.models],
@@ -116,6 +122,8 @@ def inputs_of(run: run_pb2.Run) -> RunInputs:
 
 
 def outputs_of(run: run_pb2.Run) -> RunOutputs:
+    if not run.HasField("outputs"):
+        return _NO_OUTPUTS
     return RunOutputs([ModelOutput(each.model_id, each.step) for each in run.outputs.models])
 
 

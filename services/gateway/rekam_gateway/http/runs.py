@@ -57,7 +57,7 @@ _STATUS_NAMES = {number: name for name, number in _STATUS.items()} | {
 }
 
 
-class RunInfo(Struct, omit_defaults=True):
+class RunInfo(Struct, omit_defaults=True, gc=False):
     run_uuid: str
     run_id: str
     experiment_id: str
