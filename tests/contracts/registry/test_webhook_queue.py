@@ -58,6 +58,24 @@ class Story:
                 "UPDATE projection_position SET position = $2 WHERE stream = $1", STREAM, self.position
             )
 
+    async def set_aside(self) -> None:
+        self.position += 1
+        async with self._pool.acquire() as connection:
+            await connection.execute(
+                "INSERT INTO quarantine (stream, position, subject, reason, data)"
+                " VALUES ($1, $2, '', '', '')",
+                STREAM,
+                self.position,
+            )
+
+    async def project(self, event: Message, position: int) -> None:
+        """One that was set aside."""
+        envelope = wrap(event, Cause("ada"), aggregate="x", time_us=1_000_000 + position)
+        record = Record(position, "rekam.registry.x", envelope.SerializeToString())
+        async with self._pool.acquire() as connection, connection.transaction():
+            await control.PART.apply(connection, [record])
+            await connection.execute("DELETE FROM quarantine WHERE position = $1", position)
+
     async def hook(self, *events: webhook_pb2.WebhookEvent, webhook_id: UUID = HOOK) -> None:
         await self.tell(
             webhook_pb2.WebhookCreated(
@@ -264,6 +282,24 @@ async def test_whether_a_model_is_a_prompt_is_asked_as_of_the_event(pool: Pool, 
         5: ("prompt_version", "created"),
         7: ("model_version", "created"),
     }
+
+
+async def test_what_was_set_aside_is_told_when_it_is_read_after_all(pool: Pool, story: Story) -> None:
+    queue = await queue_of(pool)
+    await story.hook()
+    await story.model()
+    await story.model(SECOND)
+    await story.set_aside()
+    await story.versions(1)
+    await queue.fill()
+    assert await waiting(queue) == [5]
+    # Not subscribed when it happened.
+    await story.hook(webhook_id=OTHER)
+    late = version_pb2.VersionCreated(model_id=SECOND.hex, name=SECOND.hex, version=1)
+    await story.project(late, position=4)
+    for _ in range(2):
+        await queue.fill()
+    assert (await waiting(queue), await waiting(queue, OTHER)) == ([5, 4], [])
 
 
 async def test_two_who_fill_at_once_add_nothing_twice(pool: Pool, story: Story) -> None:

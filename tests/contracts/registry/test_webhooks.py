@@ -173,6 +173,19 @@ async def test_webhooks_are_listed_the_newest_first(registry: RegistryService) -
         assert code is Code.INVALID_ARGUMENT
 
 
+async def test_there_are_no_more_than_a_thousand(registry: RegistryService, database_url: str) -> None:
+    client = registry.client
+    made = await hook(client, "http://127.0.0.1:9/")
+    await client.webhooks.GetWebhook(webhook_pb2.GetWebhookRequest(webhook_id=made.webhook_id))
+    async with await connect_pool(database_url, max_size=1, application_name="test") as pool:
+        await pool.execute(
+            "INSERT INTO g1.webhook_states SELECT gen_random_uuid(), webhook, sealed_secret, from_position,"
+            " until_position, from_us, until_us FROM g1.webhook_states, generate_series(2, 1000)"
+        )
+    code, message = await refused(hook(client, "http://127.0.0.1:9/"))
+    assert (code, message) == (Code.FAILED_PRECONDITION, "there are 1,000 webhooks: delete one first")
+
+
 async def test_the_same_request_again_is_the_same_webhook(registry: RegistryService) -> None:
     client = registry.client
     by = By(actor="ada", origin=Origin(writer="w-1", sequence=1))
@@ -575,6 +588,24 @@ async def test_however_it_is_written_it_is_checked_where_it_is_connected(
     async with Poster(private=True, timeout_s=5) as poster:
         answer = await poster.post(f"http://127.0.0.1:{port}/", b"{}", {})
     assert (answer.status, len(receiver.received)) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 \x00\xff 200\r\n\r\n", b"\x00" * 100, b"", b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000]
+)
+async def test_whatever_a_receiver_says_is_shown_as_text(said: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, Poster(private=True, timeout_s=20) as poster:
+        with pytest.raises(Unanswered) as refusal:
+            await poster.post(f"http://127.0.0.1:{port}/", b"{}", {})
+    assert refusal.value.message.isascii()
+    assert refusal.value.message.isprintable()
 
 
 async def test_a_receiver_that_never_answers_is_not_waited_for(receiver: Receiver) -> None:

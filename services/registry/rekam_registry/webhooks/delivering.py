@@ -72,10 +72,7 @@ class Delivering:
         for webhook_id, courier in list(self._couriers.items()):
             if courier.done():
                 del self._couriers[webhook_id]
-                try:
-                    courier.result()
-                except Retry as error:
-                    _log.warning("webhooks.courier_failed", reason=error.message)
+                _note(webhook_id, courier)
         for webhook_id in await self._queue.to_tell() - set(self._couriers):
             self._couriers[webhook_id] = asyncio.create_task(self._courier_of(webhook_id).run())
 
@@ -97,3 +94,15 @@ class Delivering:
                 _deliveries.labels("waiting").set(waiting)
                 _deliveries.labels("dead").set(dead)
             await asyncio.sleep(_COUNT_EVERY_S)
+
+
+def _note(webhook_id: UUID, courier: asyncio.Task[None]) -> None:
+    """Why it ended, if not because all is sent: whatever befalls one webhook, others are told, and events
+    projected."""
+    match courier.exception():
+        case None:
+            pass
+        case Retry() as error:
+            _log.warning("webhooks.courier_failed", webhook_id=webhook_id.hex, reason=error.message)
+        case error:
+            _log.error("webhooks.courier_failed", webhook_id=webhook_id.hex, exc_info=error)

@@ -102,9 +102,14 @@ class Poster:
         except TimeoutError as error:
             raise Unanswered(f"no answer within {self._timeout_s:g} s") from error
         except aiohttp.ClientConnectorError as error:
-            raise Unanswered(f"no connection: {error.os_error}") from error
+            raise Unanswered(f"no connection: {_shown(error.os_error)}") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise Unanswered(f"{type(error).__name__}: {error}"[:500]) from error
+            raise Unanswered(f"{type(error).__name__}: {_shown(error)}") from error
+
+
+def _shown(error: Exception) -> str:
+    """Its text, which may have in it what the receiver sent."""
+    return str(error).encode("ascii", "backslashreplace").decode().replace("\0", "\\0")[:500]
 
 
 def retry_after_s(text: str, now: float) -> float:

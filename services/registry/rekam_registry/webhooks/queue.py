@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -33,6 +33,7 @@ _MAX_ERROR = 500
 _NAMESPACE = UUID("6f0c2f6e-6f3b-5d0e-9d5b-6b1f1d3f2a51")
 _statements = Statements.load("rekam_registry.webhooks", "queue.sql")
 _CHANGES = _statements.changes.format(is_prompt=_statements.is_prompt)
+_LATE = _statements.late.format(is_prompt=_statements.is_prompt)
 _HEADS = _statements.heads.format(is_prompt=_statements.is_prompt)
 
 
@@ -85,6 +86,7 @@ class Queue:
         async with pinned(self._pool) as connection:
             await connection.execute(_statements.adopt)
             await connection.execute(_statements.forget)
+            await self._tell_late(connection)
             while await self._fill_some(connection):
                 pass
 
@@ -142,10 +144,22 @@ class Queue:
         async with pinned(self._pool) as connection:
             return len(await connection.fetch(_statements.redeliver, webhook_id, list(delivery_ids)))
 
+    async def _tell_late(self, connection: Connection) -> None:
+        """Events that were set aside when it was their turn, and are in the history now."""
+        async with connection.transaction():
+            projected = await _projected(connection)
+            await connection.execute(_statements.note_set_aside, STREAM, projected)
+            for change in map(_change, await connection.fetch(_LATE)):
+                past = [
+                    row["webhook_id"] for row in await connection.fetch(_statements.past, change.position)
+                ]
+                states = await _states(connection, past, change.position - 1, change.position)
+                await _add(connection, [row for id in past for row in _told(id, [change], states[id])])
+
     async def _fill_some(self, connection: Connection) -> bool:
         """One batch for the webhooks that are equally far; whether there may be more for any."""
         async with connection.transaction():
-            projected = (await generations.pin(connection, [STREAM])).positions.get(STREAM, 0)
+            projected = await _projected(connection)
             groups: dict[int, dict[UUID, int]] = defaultdict(dict)
             for row in await connection.fetch(_statements.behind, projected):
                 if (room := self._most_waiting - row["waiting"]) > 0:
@@ -161,9 +175,7 @@ class Queue:
         rows = await connection.fetch(_CHANGES, after, projected, _BATCH)
         until = rows[-1]["position"] if len(rows) == _BATCH else projected
         changes = [_change(row) for row in rows]
-        states: dict[UUID, list[_State]] = defaultdict(list)
-        for row in await connection.fetch(_statements.states, list(rooms), after, until):
-            states[row["webhook_id"]].append(_state(row))
+        states = await _states(connection, list(rooms), after, until)
         added: list[tuple[Any, ...]] = []
         for webhook_id, room in rooms.items():
             told = list(_told(webhook_id, changes, states[webhook_id]))
@@ -175,10 +187,31 @@ class Queue:
             added += told
             if await connection.fetchval(_statements.move, webhook_id, after, end) is None:
                 raise Retry("another replica fills the queue of webhooks")
-        if added:
-            # The order of their numbers is the order of the log.
-            added.sort(key=lambda row: (row[3], row[4]))
-            await connection.execute(_statements.add, *columns(added))
+        await _add(connection, added)
+
+
+async def _projected(connection: Connection) -> int:
+    return (await generations.pin(connection, [STREAM])).positions.get(STREAM, 0)
+
+
+async def _states(
+    connection: Connection, webhook_ids: Sequence[UUID], after: int, until: int
+) -> Mapping[UUID, list[_State]]:
+    """What webhooks were between two positions, the second included."""
+    states: dict[UUID, list[_State]] = defaultdict(list)
+    for row in await connection.fetch(_statements.states, webhook_ids, after, until):
+        states[row["webhook_id"]].append(_state(row))
+    return states
+
+
+async def _add(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+    """Their numbers are in the order of the log."""
+    if rows:
+        await connection.execute(_statements.add, *columns(sorted(rows, key=_place)))
+
+
+def _place(row: Sequence[Any]) -> tuple[int, int]:
+    return row[3], row[4]
 
 
 def _told(

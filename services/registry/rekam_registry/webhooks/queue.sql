@@ -37,6 +37,24 @@ WHERE c.position > $1 AND c.position <= $2
 ORDER BY c.position
 LIMIT $3
 
+-- name: note_set_aside
+INSERT INTO public.webhook_set_aside (position)
+SELECT position FROM quarantine WHERE stream = $1 AND position <= $2 AND dropped_at IS NULL
+ON CONFLICT DO NOTHING
+
+-- name: late
+-- Of them, what is in the history by now.
+WITH late AS (
+    DELETE FROM public.webhook_set_aside s USING changes c WHERE c.position = s.position RETURNING s.position
+)
+SELECT c.position, c.change, c.model_id, {is_prompt} AS is_prompt
+FROM late JOIN changes c USING (position)
+ORDER BY c.position
+
+-- name: past
+-- Webhooks that will not come by this position again.
+SELECT webhook_id FROM public.webhook_cursors WHERE position >= $1
+
 -- name: states
 -- What webhooks were between two positions, the second included.
 SELECT webhook_id, webhook, from_position, until_position FROM webhook_states
