@@ -27,6 +27,7 @@ MIGRATIONS = [
     "0001_stream.sql",
     "0002_registry.sql",
     "0003_webhooks.sql",
+    "0004_searching.sql",
 ]
 
 
