@@ -89,6 +89,19 @@ def test_what_a_run_made_is_registered_with_what_its_files_tell(
     }
 
 
+def test_a_logged_model_says_what_it_is_registered_as(client: Client) -> None:
+    model = client.create_logged_model("0", "model")
+    client.create_registered_model("Fraud")
+    for model_id in (model.model_id, f"m-{'0' * 32}", model.model_id):
+        client.create_model_version("Fraud", "s3://elsewhere/model", model_id=model_id)
+    assert json.loads(client.get_logged_model(model.model_id).tags["mlflow.modelVersions"]) == [
+        {"name": "Fraud", "version": 1},
+        {"name": "Fraud", "version": 3},
+    ]
+    # Of one that is not there nothing is said, and the version is there.
+    assert client.get_model_version("Fraud", 2).model_id == f"m-{'0' * 32}"
+
+
 def test_files_of_a_version_are_read_by_its_uri(client: Client, run_id: str, tmp_path: Path) -> None:
     client.register_model(f"runs:/{run_id}/model", "Fraud")
     client.register_model(f"runs:/{run_id}/model/data/weights.txt", "Fraud")

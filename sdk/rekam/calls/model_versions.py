@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Unpack
 
 from rekam import registered_conversion as conversion
 from rekam.calls.deciding import By, by_message
 from rekam.calls.registered_models import RegisteredModels
-from rekam.calls.session import page_size, tags_of
+from rekam.calls.session import new_origin, page_size, tags_of
 from rekam.entities import PagedList
-from rekam.errors import AlreadyExists, NotFound
+from rekam.errors import AlreadyExists, NotFound, RekamError
 from rekam.registered import AsOf, ModelVersion
+from rekam.server import user_name
 from rekam_proto.registry.v1 import alias_pb2, resolve_pb2, version_pb2
+from rekam_proto.tracking.v1 import logged_model_pb2
+
+log = logging.getLogger("rekam")
 
 
 class NamedVersion(Protocol):
@@ -46,7 +51,8 @@ class ModelVersions(RegisteredModels):
         """Create the next version of a model; see rekam.register_model, which finds out the most of this.
 
         source: a URI. location: where its files are, what the source stands for if None. model_id: of the
-        logged model that it is made from. NotFound when there is no such model.
+        logged model that it is made from, which says so in its tag mlflow.modelVersions. NotFound when there
+        is no such model.
         """
         request = version_pb2.CreateModelVersionRequest(
             name=name,
@@ -61,7 +67,10 @@ class ModelVersions(RegisteredModels):
             tags=tags_of(tags),
             by=by_message(by),
         )
-        return self._version(self._server.registry.versions.CreateModelVersion, request)
+        created = self._version(self._server.registry.versions.CreateModelVersion, request)
+        if created.model_id:
+            self._record(created)
+        return created
 
     def copy_model_version(
         self, src_model_version: NamedVersion, dst_name: str, **by: Unpack[By]
@@ -259,6 +268,26 @@ class ModelVersions(RegisteredModels):
 
     def _version(self, method: Any, request: Any) -> ModelVersion:
         return conversion.model_version_from(self._call(method, request))
+
+    def _record(self, version: ModelVersion) -> None:
+        """Say it of the logged model, too. The version is there, whatever becomes of this."""
+        request = logged_model_pb2.RecordModelVersionRequest(
+            model_id=version.model_id,
+            name=version.name,
+            version=version.version,
+            actor=user_name(),
+            origin=new_origin(),
+        )
+        try:
+            self._call(self._server.logged_models.RecordModelVersion, request)
+        except RekamError as error:
+            log.warning(
+                "logged model %s does not say that it is version %d of %s: %s",
+                version.model_id,
+                version.version,
+                version.name,
+                error,
+            )
 
 
 def _expected(version: int | str | None) -> int:
