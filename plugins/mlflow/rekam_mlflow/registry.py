@@ -22,7 +22,6 @@ from mlflow.store.model_registry import (
     SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD,
     SEARCH_REGISTERED_MODEL_MAX_RESULTS_DEFAULT,
 )
-from mlflow.store.model_registry.abstract_store import AbstractStore
 
 from rekam import Client, registered
 from rekam.entities import LoggedModel
@@ -31,6 +30,7 @@ from rekam_mlflow.addresses import server_of, to_client, to_server
 from rekam_mlflow.conversion import values
 from rekam_mlflow.errors import raises_as_mlflow
 from rekam_mlflow.registered_conversion import model_version, registered_model
+from rekam_mlflow.webhooks import WebhookStore
 
 # The SDK's largest page; MLflow's clients may ask for more at once.
 _PAGE = 10_000
@@ -38,7 +38,7 @@ _MODELS = "models:/"
 
 
 @raises_as_mlflow
-class RegistryStore(AbstractStore):
+class RegistryStore(WebhookStore):
     """Any number of threads may use one, and forked children."""
 
     def __init__(self, store_uri: str, tracking_uri: str | None = None) -> None:
