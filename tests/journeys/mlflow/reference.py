@@ -12,6 +12,15 @@ from pathlib import Path
 from rekam_local.ports import LOOPBACK, PortBlock
 from tests.support.stack import until
 
+# Webhooks may call a server of the program's own, and are called as soon as they are there.
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+    "MLFLOW_WEBHOOK_CACHE_TTL": "0",
+}
+
 
 @contextmanager
 def running_reference(program: Path, data: Path) -> Iterator[str]:
@@ -23,7 +32,7 @@ def running_reference(program: Path, data: Path) -> Iterator[str]:
         files = ("--artifacts-destination", str(data / "artifacts"))
         server = subprocess.Popen(
             [program, "server", *place, *rows, *files],
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env={**os.environ, **_SETTINGS},
             cwd=data,
             stdout=log,
             stderr=log,
@@ -33,7 +42,7 @@ def running_reference(program: Path, data: Path) -> Iterator[str]:
             yield f"http://{LOOPBACK}:{port}"
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(120)
 
 
 def _answers(port: int) -> bool:

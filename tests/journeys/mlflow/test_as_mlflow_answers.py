@@ -23,6 +23,7 @@ PROGRAMS = (
     "registering",
     "searching_registry",
     "prompts",
+    "webhooks",
 )
 DOORS = pytest.mark.parametrize("tracking_uri", ["http", "plugin"], indirect=True)
 

@@ -71,6 +71,8 @@ by_hand = client.create_model_version(
     run_link="http://example.com/run",
     description="Put there by hand.",
 )
+client.create_registered_model("Another")
+client.create_model_version("Another", later.model_uri, second_run.info.run_id, model_id=later.model_id)
 told["versions"] = [of(client.get_model_version(NAME, version)) for version in (1, 2, 3, 4)]
 told["answers"] = [[str(each.version), each.tags] for each in (by_run, by_id, by_hand)]
 told["registrations"] = {
