@@ -21,6 +21,7 @@ from rekam_runtime.eventlog.jetstream import JetStreamLog
 from tests.support.nats import NatsServer
 
 SERVICES = ("registry",)
+SHARED = ["0001_webhook_deliveries.sql", "0002_webhook_set_aside.sql"]
 MIGRATIONS = [
     "0001_projection.sql",
     "0002_quarantine_decisions.sql",
@@ -119,7 +120,7 @@ def test_without_its_tables_it_is_not_ready(service: str, env: dict[str, str]) -
     answer = httpx.get(f"{running.ops}/ready", trust_env=False)
     assert (answer.status_code, answer.json()["missing"]) == (
         503,
-        [f"the database lacks {', '.join(MIGRATIONS)}"],
+        [f"the database lacks {', '.join([*SHARED, *MIGRATIONS])}"],
     )
     assert running.end() == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -24,13 +25,14 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package
     folder = tmp_path / "a_migrated_package"
 
     def make(**files: str) -> str:
-        migrations = folder / "migrations"
-        migrations.mkdir(parents=True, exist_ok=True)
+        """m0001_one: a migration; s0001_one: one of what generations share."""
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "migrations").mkdir(parents=True)
         (folder / "__init__.py").touch()
-        for old in migrations.iterdir():
-            old.unlink()
         for name, text in files.items():
-            (migrations / f"{name.removeprefix('m')}.sql").write_text(text)
+            within = folder / ("shared" if name.startswith("s") else "migrations")
+            within.mkdir(exist_ok=True)
+            (within / f"{name[1:]}.sql").write_text(text)
         return folder.name
 
     yield make
@@ -61,6 +63,20 @@ async def test_what_is_pending_is_named_and_nothing_is_applied(database_url: str
         assert await pending(connection, name) == everything
         await migrate(database_url, name)
         assert await pending(connection, name) == []
+
+
+async def test_what_generations_share_is_made_once_beside_them(database_url: str, package: Package) -> None:
+    await migrate(database_url, package(m0001_one=ONE))
+    both = package(m0001_one=ONE, s0001_kept="CREATE TABLE kept (id int); INSERT INTO kept VALUES (7);")
+    async with await connect_pool(database_url, application_name="test") as pool, acquire(pool) as connection:
+        assert await pending(connection, both) == ["0001_kept.sql"]
+        for _ in range(2):
+            await migrate(database_url, both)
+            assert await pending(connection, both) == []
+        assert await connection.fetchval("SELECT id FROM public.kept") == 7
+    changed = package(m0001_one=ONE, s0001_kept="CREATE TABLE kept (id bigint);")
+    with pytest.raises(FailedPrecondition, match="was changed"):
+        await migrate(database_url, changed)
 
 
 async def test_concurrent_callers_apply_once(database_url: str, package: Package) -> None:

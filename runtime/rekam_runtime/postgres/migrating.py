@@ -81,13 +81,15 @@ async def migrate_generation(connection: Connection, number: int, package: str) 
 
 
 async def pending(connection: Connection, package: str) -> list[str]:
-    """Names of what `migrate` would apply to the active generation; for readiness."""
-    runtime, own = _read(_RUNTIME), _read(package)
+    """Names of what `migrate` would apply, to the active generation and beside it; for readiness."""
+    shared, runtime, own = _read(package, _SHARED), _read(_RUNTIME), _read(package)
     if await connection.fetchval(_statements.has_generations):
+        await connection.execute(_statements.see_public)
+        shared = await _missing(connection, package, shared)
         await generations.pin(connection)
         runtime = await _missing(connection, _RUNTIME, runtime)
         own = await _missing(connection, package, own)
-    return [migration.name for migration in (*runtime, *own)]
+    return [migration.name for migration in (*shared, *runtime, *own)]
 
 
 def _read(package: str, name_of_folder: str = "migrations") -> list[Migration]:

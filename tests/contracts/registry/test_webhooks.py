@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import httpx
 import pytest
 from cryptography.fernet import Fernet
 
@@ -384,6 +385,16 @@ async def test_what_is_refused_again_and_again_is_dead_until_it_is_redelivered(
     assert (await client.webhooks.Redeliver(again)).redelivered == 0
     assert await deliveries(client) == []
     assert receiver.taken[-1].delivery_id == dead.delivery_id
+    async with httpx.AsyncClient(trust_env=False) as ops:
+        figures = (await ops.get(f"{registry.project_ops}/metrics")).text
+    for figure in (
+        'rekam_registry_webhook_attempts_total{outcome="delivered"}',
+        'rekam_registry_webhook_attempts_total{outcome="failed"}',
+        'rekam_registry_webhook_attempts_total{outcome="dead"}',
+        'rekam_registry_webhook_deliveries{state="waiting"}',
+        'rekam_registry_webhook_deliveries{state="dead"}',
+    ):
+        assert figure in figures
 
 
 async def test_what_the_receiver_does_not_want_is_dead_at_once(
