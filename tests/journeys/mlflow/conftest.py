@@ -16,7 +16,7 @@ from tests.journeys.mlflow.reference import running_reference
 
 HERE = Path(__file__).parent
 MLFLOW = HERE.parents[2] / ".venv-mlflow" / "bin"
-_PROGRAM_S = 240.0
+_PROGRAM_S = 240
 
 Program = Callable[..., Any]
 Answers = Callable[[str, Any], Any]
@@ -36,37 +36,48 @@ def tracking_uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     yield stack.http if door == "http" else f"rekam://{stack.grpc}"
 
 
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[subprocess.Popen[str]]:
+    """MLflow's client, imported once for all programs."""
+    # -P: its neighbours are no modules of it.
+    with subprocess.Popen(
+        [MLFLOW / "python", "-P", HERE / "preloaded.py"],
+        env=_environ(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+
+
 @pytest.fixture
-def program(tracking_uri: str, tmp_path: Path) -> Program:
-    """Runs a program of `programs` to its end; returns what it tells."""
+def program(tracking_uri: str, preloaded: subprocess.Popen[str], tmp_path: Path) -> Program:
+    """Runs a program of `programs` to its end, in a process of its own; returns what it tells."""
 
     def run(name: str, **settings: str) -> Any:
-        told = tmp_path / f"{name}.json"
-        environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "REKAM_"))},
-            "MLFLOW_TRACKING_URI": tracking_uri,
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "GIT_PYTHON_REFRESH": "quiet",
-            "REKAM_SPOOL_DIR": str(tmp_path / "spool"),
-            **settings,
+        told, output = tmp_path / f"{name}.json", tmp_path / f"{name}.output"
+        spool = {"REKAM_SPOOL_DIR": str(tmp_path / "spool")}
+        asked = {
+            "argv": [str(HERE / "programs" / f"{name}.py"), str(told)],
+            "environ": {**_environ(), "MLFLOW_TRACKING_URI": tracking_uri, **spool, **settings},
+            "cwd": str(tmp_path),
+            "output": str(output),
+            "seconds": _PROGRAM_S,
         }
-        # -P: its neighbours are no modules of it.
-        command: list[str | Path] = [MLFLOW / "python", "-P", HERE / "programs" / f"{name}.py", told]
-        done = subprocess.run(
-            command,
-            env=environment,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_PROGRAM_S,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
+        assert preloaded.stdin is not None
+        assert preloaded.stdout is not None
+        print(json.dumps(asked), file=preloaded.stdin, flush=True)
+        assert preloaded.stdout.readline() == "0\n", output.read_text()
         # A NaN is equal to itself here.
         return json.loads(told.read_text(), parse_constant=str)
 
     return run
+
+
+def _environ() -> dict[str, str]:
+    """Nothing of the tests' own environment steers MLflow."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "REKAM_"))}
+    return {**clean, "MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet"}
 
 
 @pytest.fixture
