@@ -17,8 +17,6 @@ from tests.support.faults import Faults
 from tests.support.stack import rekam as rekam_command
 from tests.support.stack import until
 
-pytestmark = pytest.mark.alone
-
 STREAM = "REKAM_POINTS_0"
 
 

@@ -15,8 +15,6 @@ from tests.support.objects import Objects, objects_of
 from tests.support.proxied import Proxied
 from tests.support.stack import until
 
-pytestmark = pytest.mark.alone
-
 MIB = 1024 * 1024
 SIZE = 40 * MIB
 CUT_OFF = (OSError, HTTPException)

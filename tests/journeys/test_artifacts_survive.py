@@ -17,8 +17,6 @@ from tests.support.faults import Faults
 from tests.support.memory import watched_memory
 from tests.support.stack import until
 
-pytestmark = pytest.mark.alone
-
 VICTIMS = ("artifacts-serve", "artifacts-project", "gateway", "seaweed", "postgres", "nats")
 
 

@@ -7,14 +7,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
 from rekam.testing import LocalStack
 from tests.support.faults import Faults
 from tests.support.fleet import logging_fleet
 from tests.support.log_audit import leader_of, opened
-
-pytestmark = pytest.mark.alone
 
 POINTS = "REKAM_POINTS_0"
 NODES = ("nats", "nats-2", "nats-3")

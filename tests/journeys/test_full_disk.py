@@ -15,8 +15,6 @@ from tests.support.faults import Faults
 from tests.support.fleet import logging_fleet
 from tests.support.stack import until
 
-pytestmark = pytest.mark.alone
-
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from rekam.testing import LocalStack
 from tests.support.faults import Faults
 from tests.support.fleet import logging_fleet
 from tests.support.memory import watched_memory
-
-pytestmark = pytest.mark.alone
 
 VICTIMS = ("gateway", "tracking-serve", "tracking-project", "nats", "postgres", "seaweed", "archive")
 PAIRS = (("gateway", "nats"), ("tracking-project", "postgres"), ("tracking-serve", "nats"))

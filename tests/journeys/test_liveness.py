@@ -17,8 +17,6 @@ from tests.support.log_audit import statuses_in_the_log
 from tests.support.programs import Program
 from tests.support.stack import until
 
-pytestmark = pytest.mark.alone
-
 CRASHED_AFTER_S = 5.0
 RECOVERY_S = 90.0
 WRITES = """

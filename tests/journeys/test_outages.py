@@ -11,8 +11,6 @@ from tests.support.faults import Faults
 from tests.support.fleet import logging_fleet
 from tests.support.stack import until
 
-pytestmark = pytest.mark.alone
-
 
 def test_acknowledged_without_postgres(mortal_stack: LocalStack, tmp_path: Path) -> None:
     faults = Faults(mortal_stack)

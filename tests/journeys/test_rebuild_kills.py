@@ -17,8 +17,6 @@ from tests.support.fleet import KEYS, logging_fleet
 from tests.support.stack import rekam as command
 from tests.support.stack import until
 
-pytestmark = pytest.mark.alone
-
 VICTIMS = (
     ("tracking-project",),
     ("tracking-project-2",),

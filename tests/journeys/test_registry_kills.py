@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import grpc
-import pytest
 
 from rekam.testing import LocalStack
 from rekam_proto.registry.v1 import (
@@ -29,8 +28,6 @@ from rekam_proto.registry.v1 import (
 from rekam_proto.registry.v1.read_pb2 import STAGE_PRODUCTION, AsOf, By
 from tests.support.faults import Faults
 from tests.support.stack import until
-
-pytestmark = pytest.mark.alone
 
 VICTIMS = ("registry-serve", "registry-project", "gateway", "nats", "postgres")
 VERSIONS = 3

@@ -11,8 +11,6 @@ from rekam_proto.ingest.v1 import ingest_pb2
 from tests.support.memory_server import MemoryServer
 from tests.support.programs import Program
 
-pytestmark = pytest.mark.alone
-
 OFTEN = "0.1"
 
 

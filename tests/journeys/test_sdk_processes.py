@@ -19,8 +19,6 @@ from rekam_proto.ingest.v1 import ingest_pb2
 from tests.journeys.test_sdk_sync import sync
 from tests.support.programs import Program
 
-pytestmark = pytest.mark.alone
-
 QUIET = {"REKAM_SYSTEM_METRICS": "0", "REKAM_CONSOLE": "0", "REKAM_GIT": "0"}
 
 
