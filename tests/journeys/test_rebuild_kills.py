@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import rekam
+from rekam.calls.log import Log
 from rekam.testing import LocalStack, running_stack
+from rekam_proto.log.v1 import log_pb2
 from tests.support.faults import Faults
 from tests.support.fleet import KEYS, logging_fleet
-from tests.support.stack import rekam as command
 from tests.support.stack import until
 
 VICTIMS = (
@@ -34,22 +33,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
         yield running
 
 
-def rebuild(stack: LocalStack, *arguments: str) -> Any:
-    """`rekam log rebuild`, its last line of JSON."""
-    done = command("log", "rebuild", *arguments, "--json", "--uri", stack.tracking_uri, timeout_s=ENDED_S)
-    assert done.stdout, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def standing(stack: LocalStack) -> dict[str, Any]:
-    found: dict[str, Any] = rebuild(stack, "status")
-    return found
-
-
-def ended(stack: LocalStack) -> dict[str, Any]:
-    def has() -> dict[str, Any] | None:
-        now = standing(stack)
-        return now if now["ended_us"] else None
+def ended(log: Log) -> log_pb2.Rebuild:
+    def has() -> log_pb2.Rebuild | None:
+        now = log.rebuild()
+        return now if now.ended_us else None
 
     return until("the rebuild has ended", has, ENDED_S)
 
@@ -58,24 +45,24 @@ def fill(stack: LocalStack) -> None:
     """As much as keeps a rebuild busy for a while."""
     rekam.set_tracking_uri(stack.tracking_uri)
     with rekam.start_run() as run:
-        for step in range(20_000):
+        for step in range(10_000):
             run.log_metrics({f"layer{n}/norm": step * 0.37 + n for n in range(100)}, step=step)
     rekam.flush()
 
 
 def test_whatever_is_killed_it_ends_with_every_point_once(stack: LocalStack, tmp_path: Path) -> None:
     fill(stack)
-    faults = Faults(stack)
+    faults, log = Faults(stack), Log(stack.tracking_uri, "tracking")
     with logging_fleet(stack, tmp_path) as fleet:
         fleet.caught_up()
         for names in VICTIMS:
-            started = rebuild(stack, "tracking", "--detach")
-            until("it has begun", lambda: standing(stack)["records"] > 0, ENDED_S)
+            started = log.start_rebuild()
+            until("it has begun", lambda: log.rebuild().records > 0, ENDED_S)
             before = faults.pids()
             faults.kill(*names)
             faults.all_ready({name: before[name] for name in names})
-            now = ended(stack)
-            assert (now["id"], now["state"]) == (started["id"], "REBUILD_STATE_DONE"), now
+            now = ended(log)
+            assert (now.id, now.state) == (started.id, log_pb2.REBUILD_STATE_DONE), now
             fleet.caught_up()
     assert fleet.check() > 0
 

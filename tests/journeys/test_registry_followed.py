@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from rekam import Client
 from rekam.registry import Registry
 from rekam.testing import LocalStack
@@ -14,8 +12,6 @@ from tests.journeys.test_registry_kills import NAME, VERSIONS, Promoter, history
 from tests.support.faults import Faults
 from tests.support.programs import Program
 from tests.support.stack import until
-
-pytestmark = pytest.mark.alone
 
 VICTIMS = ("registry-serve", "nats", "gateway", "registry-serve")
 

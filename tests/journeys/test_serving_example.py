@@ -20,8 +20,6 @@ from rekam.testing import LocalStack
 from tests.support.faults import Faults
 from tests.support.stack import rekam, until
 
-pytestmark = pytest.mark.alone
-
 SERVING = Path(__file__).parents[2] / "examples" / "serving"
 NAME = "House prices"
 CHAMPION = f"models:/{NAME}@champion"

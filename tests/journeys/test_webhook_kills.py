@@ -25,8 +25,6 @@ from tests.support.faults import Faults
 from tests.support.receiver import OK, Received, Receiver, Reply, receiving
 from tests.support.stack import until
 
-pytestmark = pytest.mark.alone
-
 SECRET = "told-to-nobody-else"
 VERSIONS = webhook_pb2.WebhookEvent(
     entity=webhook_pb2.WEBHOOK_ENTITY_MODEL_VERSION, action=webhook_pb2.WEBHOOK_ACTION_CREATED
