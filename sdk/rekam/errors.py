@@ -59,10 +59,7 @@ class FailedPrecondition(Refused):
 
 
 class Stale(Refused):
-    """What the request expects to be there is not, any more: look again, then decide again.
-
-    Who was faster may be the same request, sent again because its answer was lost.
-    """
+    """What the request expects to be there is not, any more: look again, then decide again."""
 
 
 class Forbidden(Refused):

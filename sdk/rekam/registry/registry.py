@@ -77,6 +77,8 @@ class Registry:
             from rekam.fluent import destination
 
             tracking_uri = destination.get_tracking_uri()
+        if isinstance(names, str):
+            raise Invalid(f"is several names: [{names!r}]", field="names")
         filter = Filter(frozenset(names), prefix)
         if len(filter.names) > _MOST_NAMES:
             raise Invalid(f"at most {_MOST_NAMES:,} names, got {len(filter.names):,}", field="names")
@@ -94,8 +96,8 @@ class Registry:
         self._renew()
         if found:
             self._began.set()
-        self._follower.start()
         _open.add(self)
+        self._follower.start()
 
     # ---- asking ----
 

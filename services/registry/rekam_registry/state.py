@@ -67,6 +67,8 @@ class ModelState:
     # What writers made, each by one request: the version, and the request for a transition.
     creators: dict[str, int] = field(default_factory=dict)
     askers: dict[str, int] = field(default_factory=dict)
+    # And which writer decided a request.
+    deciders: dict[int, str] = field(default_factory=dict)
     weight: int = _MODEL_WEIGHT
 
     def apply(self, event: Message, envelope: Envelope, position: int) -> None:
@@ -241,6 +243,8 @@ class ModelState:
         request.state = state
         request.decider, request.decision_reason = envelope.actor, envelope.reason
         request.decided_us = envelope.time_us
+        if envelope.origin.writer:
+            self.deciders[request_id] = envelope.origin.writer
 
 
 def tags_of(tags: Mapping[str, str]) -> list[Tag]:

@@ -362,6 +362,8 @@ def test_a_request_that_is_wrong_is_told_at_once(server: WatchServer) -> None:
     registry.close()
     with pytest.raises(Invalid):
         Registry(server.uri, names=map(str, range(1_001)))
+    with pytest.raises(Invalid, match="several names"):
+        Registry(server.uri, names="Fraud")
     with pytest.raises(Invalid):
         Registry(server.uri, heartbeat=0.01)
     with pytest.raises(Invalid):

@@ -12,17 +12,17 @@ from rekam_registry.state import ModelState
 def set_alias(
     state: ModelState, alias: str, number: int, *, expected: int, by: By
 ) -> alias_pb2.AliasSet | None:
-    """expected: the version that it must point to now; 0: any or none."""
+    """expected: the version that it must point to now, unless it is done already; 0: any or none."""
     now = state.aliases.get(alias, 0)
+    event = moves.point(state, alias, number)
+    if now == number:
+        return None
     if expected and now != expected:
         raise Stale(
             f"alias {alias!r} of {state.name!r} points to {f'version {now}' if now else 'nothing'}, "
             f"not to version {expected}",
             field="expected_version",
         )
-    event = moves.point(state, alias, number)
-    if now == number:
-        return None
     protecting.allow(state, by, aliases=[alias])
     return event
 

@@ -30,8 +30,10 @@ def request(
 
 def approve(
     state: ModelState, request_id: int, by: By
-) -> version_pb2.VersionTransitioned | alias_pb2.AliasSet:
-    """The event of what was asked for."""
+) -> version_pb2.VersionTransitioned | alias_pb2.AliasSet | None:
+    """The event of what was asked for; nothing when this very request has approved it before."""
+    if _was_decided_by(state, request_id, by):
+        return None
     asked = _pending(state, request_id)
     if asked.WhichOneof("to") == "alias":
         if protecting.is_protected(state, alias=asked.alias):
@@ -45,7 +47,10 @@ def approve(
     return moves.transition(state, asked.version, asked.stage, asked.archive_existing, request_id)
 
 
-def reject(state: ModelState, request_id: int, by: By) -> transition_pb2.TransitionRejected:
+def reject(state: ModelState, request_id: int, by: By) -> transition_pb2.TransitionRejected | None:
+    """As `approve`."""
+    if _was_decided_by(state, request_id, by):
+        return None
     asked = _pending(state, request_id)
     if asked.requester != by.actor:
         if asked.WhichOneof("to") == "alias":
@@ -55,6 +60,11 @@ def reject(state: ModelState, request_id: int, by: By) -> transition_pb2.Transit
     return transition_pb2.TransitionRejected(
         model_id=state.model_id, request_id=request_id, version=asked.version
     )
+
+
+def _was_decided_by(state: ModelState, request_id: int, by: By) -> bool:
+    writer = by.origin.writer
+    return bool(writer) and state.deciders.get(request_id) == writer
 
 
 def _pending(state: ModelState, request_id: int) -> transition_pb2.TransitionRequest:

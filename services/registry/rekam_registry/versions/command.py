@@ -66,17 +66,20 @@ def transition(
     expected_version: int = 0,
     by: By,
 ) -> version_pb2.VersionTransitioned | None:
-    """expected: the stage that it must be in; expected_version: the highest where it goes to; 0: any."""
+    """expected: the stage that it must be in; expected_version: the highest where it goes to; 0: any.
+
+    When nothing is left to do nothing is expected: so it is when a request comes again, its answer lost.
+    """
     stage = state.version(number).core.stage
+    touched = moves.left_and_entered(state, number, to, archive_existing)
+    if not touched:
+        return None
     if expected and stage != expected:
         raise Stale(
             f"version {number} of {state.name!r} is in stage {rules.STAGE_NAMES[stage]}, "
             f"not {rules.STAGE_NAMES[expected]}",  # type: ignore[index]
             field="expected_stage",
         )
-    touched = moves.left_and_entered(state, number, to, archive_existing)
-    if not touched:
-        return None
     highest = max(state.in_stage(to), default=0)
     if expected_version and highest != expected_version:
         raise Stale(
