@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from rekam_proto.registry.v1 import history_pb2, watch_pb2
@@ -57,3 +59,14 @@ async def test_a_closed_hub_refuses_those_who_wait_and_those_to_come() -> None:
             await inbox.next(1)
     with pytest.raises(Retry), hub.opened(ALL, 0):
         pass
+
+
+async def test_what_arrives_when_the_wait_is_over_is_handed_out() -> None:
+    hub = Hub()
+    with hub.opened(ALL, 0) as inbox:
+        waiting = asyncio.create_task(inbox.next(0))
+        # It waits, and its time is up: that is all it is told before the change is there.
+        await asyncio.sleep(0)
+        hub.take(change(1))
+        told = await waiting
+        assert told is not None and told.position == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from prometheus_client import Gauge
@@ -67,11 +67,10 @@ class Inbox:
         """The next change; None when there is none in time, or when too many came."""
         if not self._waiting and not self.overflown and self._end is None:
             self._arrived.clear()
-            try:
+            # What arrives at the moment when time is up is there all the same.
+            with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._arrived.wait()
-            except TimeoutError:
-                return None
         if self._end is not None:
             raise self._end
         return self._waiting.popleft() if self._waiting else None
