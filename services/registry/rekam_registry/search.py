@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from rekam_proto.registry.v1.read_pb2 import AsOf
 from rekam_registry.moment import NOW
@@ -34,6 +34,9 @@ _statements = Statements.load("rekam_registry", "search.sql")
 
 # Fewer that meet a condition are looked up one by one. For more, the planner's statistics are good enough.
 _FEW = 2_000
+# What a page tells is read so many at a time, until it has these bytes: it must fit into a message.
+_AT_A_TIME = 100
+MOST_BYTES = 16 * 1024 * 1024
 # Conditions that are counted, and of tags those that the planner may begin with: beyond this many its time
 # grows faster than their number.
 _MOST_COUNTED = 4
@@ -86,8 +89,34 @@ class Searched:
         return " AND ".join(f"{table}.{part} = s.{part}" for part in self.owner)
 
 
-async def page(view: View, searched: Searched, request: Request) -> tuple[list[Row], str]:
-    """One page of keys, and the token of the next one; empty on the last."""
+@dataclass(frozen=True)
+class Page:
+    """Found rows: of each its key, then what it is sorted by.
+
+    more: whether others follow them. query: the search that found them.
+    """
+
+    rows: list[Row]
+    owner: int
+    query: bytes
+    more: bool
+
+    def portions(self) -> Iterator[list[tuple[Any, ...]]]:
+        """Keys, as many at a time as are read at one time."""
+        keys = [tuple(row)[: self.owner] for row in self.rows]
+        for start in range(0, len(keys), _AT_A_TIME):
+            yield keys[start : start + _AT_A_TIME]
+
+    def token_after(self, told: int) -> str:
+        """Of the page that begins behind so many of the rows; empty when nothing does."""
+        if told == len(self.rows) and not self.more:
+            return ""
+        last = list(self.rows[told - 1])[self.owner :]
+        return PageToken(0, tuple(row_key(key) for key in last)).encode(self.query)
+
+
+async def page(view: View, searched: Searched, request: Request) -> Page:
+    """The keys of one page."""
     size = _page_size(searched, request.page_size)
     order = _order(searched, parse_order_by(request.order_by, searched.schema))
     tree = parse_filter(request.filter, searched.schema)
@@ -112,10 +141,7 @@ async def page(view: View, searched: Searched, request: Request) -> tuple[list[R
     )
     found = await view.connection.fetch(text, *conditions.parameters.values)
     await view.connection.execute(_statements.found)
-    if len(found) <= size:
-        return found, ""
-    last = list(found[size - 1])[len(searched.owner) :]
-    return found[:size], PageToken(0, tuple(row_key(key) for key in last)).encode(query)
+    return Page(found[:size], len(searched.owner), query, more=len(found) > size)
 
 
 def _page_size(searched: Searched, requested: int) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import grpc.aio
 import pytest
 
 from rekam_proto.registry.v1 import model_pb2, read_pb2, version_pb2
 from rekam_proto.registry.v1.read_pb2 import By
-from rekam_proto.tracking.v1.read_pb2 import Tag
+from rekam_proto.tracking.v1.read_pb2 import CONSISTENCY_EVENTUAL, Tag
+from tests.contracts.test_projection import until
 from tests.support.registry_service import RegistryClient, RegistryService
 
 BY = By(actor="ada")
@@ -144,3 +147,37 @@ async def test_what_is_wrong_is_refused_by_field(registry: RegistryService) -> N
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await client.models.SearchRegisteredModels(request)
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_page_ends_where_it_would_not_fit_into_a_message(registry: RegistryService) -> None:
+    client = registry.client
+    heavy = [Tag(key=key, value="x" * 90_000) for key in "ab"]
+    names = [f"m{number}" for number in range(11)]
+
+    async def fill_one(name: str) -> None:
+        await client.models.CreateRegisteredModel(model_pb2.CreateRegisteredModelRequest(name=name, by=BY))
+        for _ in range(10):
+            await client.versions.CreateModelVersion(
+                version_pb2.CreateModelVersionRequest(name=name, source="s3://b/m", tags=heavy, by=BY)
+            )
+
+    async def all_are_there() -> bool:
+        last = version_pb2.SearchModelVersionsRequest(
+            filter="version_number = 10", consistency=CONSISTENCY_EVENTUAL
+        )
+        return len((await client.versions.SearchModelVersions(last)).versions) == len(names)
+
+    await asyncio.gather(*map(fill_one, names))
+    await until(all_are_there, 90)
+    pages: list[list[tuple[str, int]]] = []
+    token = ""
+    while token or not pages:
+        page = await client.versions.SearchModelVersions(
+            version_pb2.SearchModelVersionsRequest(order_by=["name", "version_number"], page_token=token)
+        )
+        pages.append([(version.name, version.version) for version in page.versions])
+        token = page.next_page_token
+    assert [len(page) for page in pages] == [100, 10]
+    assert [each for page in pages for each in page] == [
+        (name, number) for name in sorted(names) for number in range(1, 11)
+    ]

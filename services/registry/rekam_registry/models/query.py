@@ -39,9 +39,14 @@ async def get_model(view: View, name: str) -> model_pb2.RegisteredModel:
 async def search_models(
     view: View, request: model_pb2.SearchRegisteredModelsRequest
 ) -> model_pb2.SearchRegisteredModelsResponse:
-    rows, token = await search.page(view, _SEARCHED, request)
-    models = await _fetch(view, [row[0] for row in rows])
-    return model_pb2.SearchRegisteredModelsResponse(models=models, next_page_token=token)
+    page = await search.page(view, _SEARCHED, request)
+    response = model_pb2.SearchRegisteredModelsResponse()
+    for keys in page.portions():
+        response.models.extend(await _fetch(view, [id for (id,) in keys]))
+        if response.ByteSize() >= search.MOST_BYTES:
+            break
+    response.next_page_token = page.token_after(len(response.models))
+    return response
 
 
 async def _fetch(view: View, ids: Sequence[UUID]) -> list[model_pb2.RegisteredModel]:

@@ -59,6 +59,11 @@ async def latest_versions(view: View, name: str, stages: Sequence[int]) -> list[
 async def search_versions(
     view: View, request: version_pb2.SearchModelVersionsRequest
 ) -> version_pb2.SearchModelVersionsResponse:
-    rows, token = await search.page(view, _SEARCHED, request)
-    versions = await version_rows.fetch(view, [(row[0], row[1]) for row in rows])
-    return version_pb2.SearchModelVersionsResponse(versions=versions, next_page_token=token)
+    page = await search.page(view, _SEARCHED, request)
+    response = version_pb2.SearchModelVersionsResponse()
+    for keys in page.portions():
+        response.versions.extend(await version_rows.fetch(view, [(id, number) for id, number in keys]))
+        if response.ByteSize() >= search.MOST_BYTES:
+            break
+    response.next_page_token = page.token_after(len(response.versions))
+    return response
