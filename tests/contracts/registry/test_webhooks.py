@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 import httpx
 import pytest
+from cryptography import x509
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from rekam_proto.event.v1.envelope_pb2 import Origin
 from rekam_proto.log.v1 import log_pb2
@@ -617,6 +623,44 @@ async def test_whatever_a_receiver_says_is_shown_as_text(said: bytes) -> None:
             await poster.post(f"http://127.0.0.1:{port}/", b"{}", {})
     assert refusal.value.message.isascii()
     assert refusal.value.message.isprintable()
+
+
+def self_signed(folder: Path) -> Path:
+    """Key and certificate of localhost that nobody vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(
+            name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1)
+        )
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    file = folder / "localhost.pem"
+    file.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) + certificate.public_bytes(pem)
+    )
+    return file
+
+
+async def test_a_receiver_that_nobody_vouches_for_gets_nothing(tmp_path: Path) -> None:
+    received = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path))
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    async with server, Poster(private=True, timeout_s=20) as poster:
+        with pytest.raises(Unanswered, match="certificate verify failed"):
+            await poster.post(f"https://localhost:{port}/", b"{}", {})
+    assert received == []
 
 
 async def test_a_receiver_that_never_answers_is_not_waited_for(receiver: Receiver) -> None:
