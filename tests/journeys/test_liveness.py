@@ -18,7 +18,7 @@ from tests.support.programs import Program
 from tests.support.stack import until
 
 CRASHED_AFTER_S = 5.0
-RECOVERY_S = 90.0
+RECOVERY_S = 180.0
 WRITES = """
     run = rekam.start_run()
     rekam.log_metric("loss", 1.0)

@@ -37,7 +37,7 @@ _Answer = TypeVar("_Answer")
 
 def persistently(call: Callable[[], _Answer]) -> _Answer:
     """The answer, however often the call has to be sent."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while True:
         try:
             return call()

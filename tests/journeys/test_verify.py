@@ -61,7 +61,7 @@ class Verify(Program):
 
     def exported(self, name: str) -> float:
         """Sum of a metric over its labels, as Prometheus would see it."""
-        with urllib.request.urlopen(self._url, timeout=10) as answer:
+        with urllib.request.urlopen(self._url, timeout=60) as answer:
             lines = answer.read().decode().splitlines()
         return sum(float(line.split()[-1]) for line in lines if re.match(rf"rekam_verify_{name}[ {{]", line))
 

@@ -15,7 +15,7 @@ from rekam.testing import LocalStack
 from rekam_proto.local.v1 import local_pb2, local_pb2_grpc
 from tests.support.stack import until
 
-RECOVERY_S = 60.0
+RECOVERY_S = 120.0
 
 
 class Faults:
@@ -36,7 +36,7 @@ class Faults:
         target = json.loads(self._state.read_text())["control"]
         with grpc.insecure_channel(target) as channel:
             control = local_pb2_grpc.LocalStackServiceStub(channel)
-            return list(control.Describe(local_pb2.DescribeRequest(), timeout=20).processes)
+            return list(control.Describe(local_pb2.DescribeRequest(), timeout=RECOVERY_S).processes)
 
     def kill(self, *names: str) -> None:
         """`kill -9`; the supervisor starts them again."""

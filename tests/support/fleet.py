@@ -154,7 +154,7 @@ class Fleet:
         self.loggers.append(started)
         return started
 
-    def caught_up(self, deadline_s: float = 90.0) -> float:
+    def caught_up(self, deadline_s: float = 180.0) -> float:
         """Wait until everything logged up to now is acknowledged, to all; the seconds it took."""
         now = time.time()
 

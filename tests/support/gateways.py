@@ -53,7 +53,7 @@ def gateways_beside(faults: Faults, count: int, **settings: str) -> Iterator[lis
 
 def answers(host: str, port: int, path: str) -> bool:
     """Whether an HTTP door says that all is well."""
-    door = http.client.HTTPConnection(host, port, timeout=5)
+    door = http.client.HTTPConnection(host, port, timeout=30)
     try:
         door.request("GET", path)
         return door.getresponse().status == 200

@@ -18,7 +18,7 @@ from tests.support.stack import until
 
 KEYS = ("loss", "accuracy")
 ROWS = 20  # of a batch; one request in two is a single value
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 # What MLflow's clients send again.
 AGAIN = {408, 429, 500, 502, 503, 504}
 

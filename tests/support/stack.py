@@ -33,7 +33,7 @@ def up_refused(data: Path, *arguments: str) -> str:
     return done.stderr
 
 
-def until(what: str, check: Callable[[], _Value | None], deadline_s: float = 60.0) -> _Value:
+def until(what: str, check: Callable[[], _Value | None], deadline_s: float = 120.0) -> _Value:
     """The first answer of `check` that is true."""
     deadline = time.monotonic() + deadline_s
     while True:
@@ -48,7 +48,7 @@ def described(target: str) -> local_pb2.DescribeResponse:
     """The stack as it describes itself."""
     with grpc.insecure_channel(target) as channel:
         stub = local_pb2_grpc.LocalStackServiceStub(channel)
-        return stub.Describe(local_pb2.DescribeRequest(), timeout=10)
+        return stub.Describe(local_pb2.DescribeRequest(), timeout=60)
 
 
 def family(pid: int) -> list[psutil.Process]:
