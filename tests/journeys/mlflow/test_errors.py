@@ -111,6 +111,8 @@ def test_what_mlflow_refuses(
     differences = DIFFERENCES[name]
     told = program(name, MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
     expected = answers_of_mlflow(name, told)
+    if told == expected:
+        return
     assert told.keys() == expected.keys()
     by_plugin = tracking_uri.startswith("rekam:")
     for call, answer in expected.items():

@@ -18,6 +18,8 @@ prices = features @ [3.0, -1.0] + np.sin(features[:, 0])
 line = LinearRegression().fit(features, prices)
 ridge = Ridge(alpha=50.0).fit(features, prices)
 signature = mlflow.models.infer_signature(features, line.predict(features))
+# Said, because finding them out takes longer than all the rest.
+NEEDS = ["scikit-learn"]
 told = {}
 
 
@@ -55,11 +57,13 @@ mlflow.set_experiment("production")
 
 # Registered while it is logged; from its run afterwards; by its id; from a folder that a run has.
 with mlflow.start_run() as first_run:
-    logged = mlflow.sklearn.log_model(line, name="model", signature=signature, registered_model_name=NAME)
+    logged = mlflow.sklearn.log_model(
+        line, name="model", signature=signature, registered_model_name=NAME, pip_requirements=NEEDS
+    )
 told["registered"] = str(logged.registered_model_version)
 with mlflow.start_run() as second_run:
-    later = mlflow.sklearn.log_model(ridge, name="model", signature=signature)
-    mlflow.sklearn.save_model(ridge, "saved")
+    later = mlflow.sklearn.log_model(ridge, name="model", signature=signature, pip_requirements=NEEDS)
+    mlflow.sklearn.save_model(ridge, "saved", pip_requirements=NEEDS)
     mlflow.log_artifacts("saved", "by hand")
 by_run = mlflow.register_model(f"runs:/{second_run.info.run_id}/model", NAME, tags={"from": "its run"})
 by_id = mlflow.register_model(logged.model_uri, NAME)
