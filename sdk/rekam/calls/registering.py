@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,17 +12,12 @@ from urllib.parse import urlsplit
 from rekam import settings
 from rekam.calls.artifacts import Artifacts
 from rekam.calls.deciding import By
-from rekam.calls.session import new_origin
-from rekam.errors import Invalid, NotFound, RekamError
+from rekam.errors import Invalid, NotFound
 from rekam.formats import mlmodel
 from rekam.registered import ModelVersion
-from rekam.server import user_name
 from rekam.transfer import manifest, paths
 from rekam.transfer.progress import Progress
 from rekam_proto.artifacts.v1 import artifact_pb2
-from rekam_proto.tracking.v1 import logged_model_pb2
-
-log = logging.getLogger("rekam")
 
 # An MLmodel file is a page; what is larger is not read.
 _LARGEST_DESCRIPTION = 4 * 1024 * 1024
@@ -76,34 +70,10 @@ class Registering(Artifacts):
             )
 
         try:
-            version = create()
+            return create()
         except NotFound:
             self.ensure_registered_model(name, **by)
-            version = create()
-        if version.model_id is not None:
-            self._record_version(version.model_id, version)
-        return version
-
-    def _record_version(self, model_id: str, version: ModelVersion) -> None:
-        """The logged model tells which versions were made from it."""
-        request = logged_model_pb2.RecordModelVersionRequest(
-            model_id=model_id,
-            name=version.name,
-            version=version.version,
-            actor=user_name(),
-            origin=new_origin(),
-        )
-        try:
-            self._call(self._server.logged_models.RecordModelVersion, request)
-        except RekamError as error:
-            # The version is there; that is what was asked for.
-            log.warning(
-                "%s/%d is made from %s, whose tags lack it: %s",
-                version.name,
-                version.version,
-                model_id,
-                error,
-            )
+            return create()
 
     def _origin_of(self, model_uri: str) -> _Origin:
         scheme = urlsplit(model_uri).scheme
