@@ -91,7 +91,9 @@ class _Watcher:
     async def tell_snapshot(self) -> None:
         """What was there when the inbox was opened: all that follows comes into it."""
         position = self._inbox.start
-        if position:
+        # Where the log was emptied, and nothing was written since, there is nothing: a projection that begins
+        # now never comes there.
+        if position > self._tail.origin:
             async for found in query.snapshot(self._reads, self._filter, position):
                 if isinstance(found, model_pb2.RegisteredModel):
                     await self._write(watch_pb2.WatchResponse(model=found))
