@@ -16,6 +16,7 @@ from bench.reads import measure_reads
 from bench.rebuild import measure_rebuild
 from bench.recovery import measure_cluster_recovery, measure_recovery
 from bench.registry import measure_history, measure_promotions, measure_registrations, measure_resolve
+from bench.registry_search import measure_registry_search
 from bench.report import Figures
 from bench.rest import measure_rest
 from bench.sdk import measure_sdk
@@ -61,6 +62,7 @@ STEPS: dict[str, Callable[[Stack, Figures], None]] = {
     "registry_promotions": measure_promotions,
     "registry_registrations": measure_registrations,
     "registry_history": measure_history,
+    "registry_search": measure_registry_search,
     "rebuild": measure_rebuild,
     "cluster_recovery": measure_cluster_recovery,
     # The last of all: it leaves a stack of which every process has died.

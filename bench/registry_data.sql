@@ -80,5 +80,8 @@ SELECT md5('model ' || m)::uuid, 'champion', CASE WHEN m = 0 THEN 10000 ELSE 99 
        1700000000000000 + 1000000 * 1000000::bigint, 9223372036854775807
 FROM generate_series($1::bigint, $2::bigint) m
 
+-- name: text_indexes
+SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema() AND indexdef LIKE '%USING gin%'
+
 -- name: analyze
-ANALYZE
+VACUUM ANALYZE

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from bench.registry_data import SEARCHES as REGISTRY_SEARCHES
 from bench.stack import Memory, Resident
 
 RESULTS = Path(__file__).parent / "results"
@@ -55,6 +56,14 @@ TARGETS = {
     "artifact_download_http_bytes_per_s": Target(300e6),
     "artifact_gateway_growth_mib": Target(32, at_most=True),
     "artifact_small_files_s": Target(30, at_most=True),
+    "resolve_p50_ms": Target(1, at_most=True),
+    "resolve_percent_of_empty_method": Target(50),
+    "promotion_to_1000_watchers_p99_ms": Target(100, at_most=True),
+    "history_100k_first_page_ms": Target(20, at_most=True),
+    "history_100k_deep_page_ms": Target(20, at_most=True),
+    "history_100k_version_ms": Target(20, at_most=True),
+    "history_100k_as_of_ms": Target(20, at_most=True),
+    **{f"registry_1m_{name}_ms": Target(50, at_most=True) for name in REGISTRY_SEARCHES},
     "recovery_gateway_s": Target(5, at_most=True),
     "recovery_tracking_serve_s": Target(5, at_most=True),
     "recovery_tracking_project_s": Target(5, at_most=True),

@@ -27,6 +27,8 @@ _log = structlog.get_logger(__name__)
 # Only other processes compete here (this one's writers stand in line), and of those that compete at
 # least one wins each round.
 _MAX_TRIES = 64
+# Events, before others have their turn: a long history must not hold up who asks for something else.
+_FOLDED_AT_ONCE = 250
 
 # Envelope and event of a record; raises Quarantine when this version cannot read it.
 Decode = Callable[[Record], tuple[Envelope, Message]]
@@ -88,7 +90,11 @@ class Subject(Generic[StateT]):
         if before is not None:
             await asyncio.wait([before])
         self._reading, self._next_reading = self._next_reading, None
-        for record in await self._log.read(self._stream, self._subject, after=self.position):
+        records = await self._log.read(self._stream, self._subject, after=self.position)
+        for number, record in enumerate(records, 1):
+            if number % _FOLDED_AT_ONCE == 0:
+                # Whoever decides on a state that is half folded is refused by the log.
+                await asyncio.sleep(0)
             if record.position <= self.position:
                 continue  # an append of ours that was folded in meanwhile
             try:

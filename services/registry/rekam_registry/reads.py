@@ -82,8 +82,11 @@ class Reads:
             yield connection
 
 
+_CONSISTENCIES = frozenset(read_pb2.Consistency.values())
+
+
 def check_consistency(consistency: read_pb2.Consistency) -> None:
-    if consistency not in read_pb2.Consistency.values():
+    if consistency not in _CONSISTENCIES:
         raise Invalid(f"{consistency} is no consistency", field="consistency")
 
 

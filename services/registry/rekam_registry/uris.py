@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rekam_registry import rules
 from rekam_registry.state import ModelState
 from rekam_runtime.errors import Invalid, NotFound
 
 SCHEME = "models:/"
+# The same few are asked for over and over.
+_MOST_PARSED = 1_000
 _STAGES = {name.lower(): stage for stage, name in rules.STAGE_NAMES.items()}
 _LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
 
@@ -29,6 +32,7 @@ def is_logged_model(text: str) -> bool:
     return _LOGGED_MODEL.fullmatch(text.removeprefix(SCHEME).lstrip("/")) is not None
 
 
+@lru_cache(maxsize=_MOST_PARSED)
 def parse(text: str, field: str = "uri") -> ModelUri:
     """Raises Invalid for what is no uri of a registered model's version."""
     if len(text) > rules.MAX_SOURCE:
