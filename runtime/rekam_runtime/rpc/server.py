@@ -17,9 +17,6 @@ from rekam_runtime.settings import HostPort
 
 # At one time.
 MOST_CALLS = 4_096
-
-# At one time.
-MOST_CALLS = 4_096
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 

@@ -172,10 +172,11 @@ class Artifacts(Runs, LoggedModels, ModelVersions):
             return None
         name, _, rest = named.path.partition("/")
         experiment_id, _, _ = self.run_state(named.owner)
-        quoted = name.replace("'", "\\'")
+        # Filters have both, and no escapes.
+        quote = '"' if "'" in name else "'"
         models = self.search_logged_models(
             [experiment_id],
-            f"name = '{quoted}' AND source_run_id = '{named.owner}'",
+            f"name = {quote}{name}{quote} AND source_run_id = '{named.owner}'",
             order_by=[{"field_name": "creation_timestamp", "ascending": False}],
             max_results=1,
         )

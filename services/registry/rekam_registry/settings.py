@@ -31,5 +31,6 @@ class ProjectSettings(roles.ProjectSettings, WebhookSettings):
 class ServeSettings(roles.ServeSettings, WebhookSettings):
     grpc_listen: HostPort = setting("REKAM_GRPC_LISTEN", default=HostPort("127.0.0.1", 50054))
     ops_listen: HostPort = setting("REKAM_OPS_LISTEN", default=HostPort("127.0.0.1", 8084))
+    most_webhooks: int = setting("REKAM_MOST_WEBHOOKS", default=1_000, at_least=1)
     # Models changed lately are kept folded, within this.
     kept_models_mb: int = setting("REKAM_KEPT_MODELS_MB", default=64, at_least=1)

@@ -81,7 +81,13 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Role]:
         watching = WatchServicer(log, reads, tail, hub)
         webhooks = Webhooks(log)
         hooking = WebhookServicer(
-            webhooks, reads, Queue(pool), poster, _sealer(settings), private=settings.webhook_private
+            webhooks,
+            reads,
+            Queue(pool),
+            poster,
+            _sealer(settings),
+            private=settings.webhook_private,
+            most_webhooks=settings.most_webhooks,
         )
 
         async def missing() -> list[str]:

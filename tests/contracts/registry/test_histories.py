@@ -23,6 +23,7 @@ from rekam_proto.registry.v1 import (
 )
 from rekam_proto.registry.v1.read_pb2 import AsOf, By
 from rekam_proto.tracking.v1.read_pb2 import Tag
+from rekam_registry import events
 from rekam_registry.events import STREAM
 from rekam_runtime.eventlog.jetstream import JetStreamLog
 from tests.support.registry_service import RegistryClient, RegistryService
@@ -325,6 +326,40 @@ async def test_as_of_each_moment_is_what_was_true_then(
         await check(registry.client, as_of, twin, choose)
     for name in history.twin.models:
         await check_history(registry.client, name)
+    logged = await logged_changes(log)
+    for as_of, _ in choose.sample(history.moments, 20):
+        await check_history_as_of(registry.client, as_of, choose.choice(NAMES), logged)
+
+
+async def logged_changes(log: JetStreamLog) -> list[history_pb2.Change]:
+    """As the log has them."""
+    decoded = [(record.position, *events.decode(record)) async for record in log.scan(STREAM)]
+    return [
+        events.change_of(position, envelope, event)
+        for position, envelope, event in decoded
+        if isinstance(event, events.ModelEvent)
+    ]
+
+
+async def check_history_as_of(
+    client: RegistryClient, as_of: AsOf, name: str, logged: list[history_pb2.Change]
+) -> None:
+    """What had happened to the model that had the name, or had it last before."""
+    by_time = as_of.WhichOneof("moment") == "time_us"
+    before = [
+        change
+        for change in logged
+        if (change.time_us <= as_of.time_us if by_time else change.position <= as_of.position)
+    ]
+    owner = next((change.model_id for change in reversed(before) if change.name == name), None)
+    request = history_pb2.GetHistoryRequest(name=name, as_of=as_of, page_size=1_000)
+    if owner is None:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await client.history.GetHistory(request)
+        assert error.value.code() == grpc.StatusCode.NOT_FOUND
+    else:
+        wanted = [change for change in reversed(before) if change.model_id == owner]
+        assert list((await client.history.GetHistory(request)).changes) == wanted
 
 
 async def check_history(client: RegistryClient, name: str) -> None:

@@ -24,7 +24,7 @@ from rekam_proto.event.v1.envelope_pb2 import Origin
 from rekam_proto.log.v1 import log_pb2
 from rekam_proto.registry.v1 import alias_pb2, model_pb2, read_pb2, transition_pb2, version_pb2, webhook_pb2
 from rekam_proto.registry.v1.read_pb2 import By
-from rekam_proto.tracking.v1.read_pb2 import Tag
+from rekam_proto.tracking.v1.read_pb2 import CONSISTENCY_EVENTUAL, Tag
 from rekam_registry.webhooks.posting import MAX_BODY, Poster, Unanswered
 from rekam_runtime.errors import Invalid
 from rekam_runtime.eventlog.jetstream import JetStreamLog
@@ -119,6 +119,37 @@ async def taken(receiver: Receiver, count: int) -> list[Received]:
 
 def versions_of(received: list[Received], name: str = "m") -> list[int]:
     return [int(each.data["version"]) for each in received if each.data["name"] == name]
+
+
+async def test_there_are_so_many_webhooks_at_most(
+    nats: NatsServer, log: JetStreamLog, database_url: str
+) -> None:
+    url = "http://127.0.0.1:9/hook"
+    async with running_registry(nats.url, database_url, {**QUICK, "REKAM_MOST_WEBHOOKS": "2"}) as registry:
+        first, _ = [await hook(registry.client, url) for _ in range(2)]
+
+        async def both_count() -> bool:
+            found = await registry.client.webhooks.ListWebhooks(
+                webhook_pb2.ListWebhooksRequest(consistency=CONSISTENCY_EVENTUAL)
+            )
+            return len(found.webhooks) == 2
+
+        await until(both_count)
+        code, text = await refused(hook(registry.client, url))
+        assert (code, text) == (Code.FAILED_PRECONDITION, "there are 2 webhooks: delete one first")
+        gone = webhook_pb2.DeleteWebhookRequest(webhook_id=first.webhook_id)
+        await registry.client.webhooks.DeleteWebhook(gone)
+
+        async def there_is_room() -> bool:
+            try:
+                await hook(registry.client, url)
+            except grpc.aio.AioRpcError as error:
+                if error.code() != Code.FAILED_PRECONDITION:
+                    raise
+                return False
+            return True
+
+        await until(there_is_room)
 
 
 async def test_a_webhook_from_its_creation_to_its_deletion(registry: RegistryService) -> None:

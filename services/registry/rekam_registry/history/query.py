@@ -10,6 +10,7 @@ from rekam_registry.ledger import missing
 from rekam_registry.moment import Moment
 from rekam_registry.paging import page_size, position_of, token_of
 from rekam_registry.reads import View
+from rekam_registry.timelines import FOREVER
 from rekam_runtime.postgres import Statements
 
 _statements = Statements.load("rekam_registry.history", "query.sql")
@@ -23,7 +24,7 @@ async def get_history(view: View, request: history_pb2.GetHistoryRequest) -> his
     else:
         model_id = await _owner(view, request.name)
     rows = await view.connection.fetch(
-        _statements.page.format(until=_until(view.at, "c.position", "c.time_us")),
+        _statements.page.format(last=_last(view.at)),
         model_id,
         _part(request),
         position_of(request.page_token),
@@ -38,7 +39,12 @@ async def get_history(view: View, request: history_pb2.GetHistoryRequest) -> his
 
 
 async def _owner(view: View, name: str) -> UUID:
-    text = _statements.owner.format(begun=_until(view.at, "m.from_position", "m.from_us"))
+    begin, end, moment = "from_position", "until_position", FOREVER - 1
+    if view.at.position is not None:
+        moment = view.at.position
+    elif view.at.time_us is not None:
+        begin, end, moment = "from_us", "until_us", view.at.time_us
+    text = _statements.owner.format(begin=begin, end=end, moment=moment)
     found: UUID | None = await view.connection.fetchval(text, name)
     if found is None:
         raise missing(name)
@@ -57,8 +63,8 @@ def _part(request: history_pb2.GetHistoryRequest) -> str:
             return parts.MODEL
 
 
-def _until(at: Moment, position: str, time_us: str) -> str:
-    """Of events: not after the moment."""
-    if at.position is not None:
-        return f"{position} <= {at.position}"
-    return "true" if at.time_us is None else f"{time_us} <= {at.time_us}"
+def _last(at: Moment) -> str:
+    """The position of the last change that had happened."""
+    if at.time_us is not None:
+        return f"({_statements.last_by_time.format(time_us=at.time_us)})"
+    return str(FOREVER if at.position is None else at.position)

@@ -1,5 +1,5 @@
 -- Searches among a million versions: by stage, number and source, by a part of a source, name or tag, and as of
--- a time.
+-- a time. Long histories as of a time.
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
 CREATE INDEX version_states_by_stage_and_update ON version_states (stage, updated_us DESC, name, version DESC)
@@ -8,6 +8,9 @@ CREATE INDEX version_states_by_number ON version_states (version DESC, name)
     WHERE until_position = 9223372036854775807;
 -- What was true as of a time was updated before it.
 CREATE INDEX version_states_once_by_update ON version_states (updated_us DESC, name, version DESC);
+-- Who had a name as of a time, and what had happened by then.
+CREATE INDEX model_states_by_name_and_time ON model_states (name, until_us);
+CREATE INDEX changes_by_time ON changes (model_id, time_us);
 
 -- A source is longer than an index entry may be; its head finds all but the ties.
 CREATE INDEX versions_by_source ON versions (left(source, 200));

@@ -27,7 +27,6 @@ from rekam_registry.webhooks.signing import body_of, headers_of
 from rekam_runtime.errors import FailedPrecondition, Invalid
 
 SERVICE = "rekam_proto.registry.v1.WebhookService"
-MOST_WEBHOOKS = 1_000
 _NOW = AsOf()
 _STATES = {
     webhook_pb2.DELIVERY_STATE_UNSPECIFIED: None,
@@ -49,7 +48,7 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         sealer: Sealer,
         *,
         private: bool,
-        most_webhooks: int = MOST_WEBHOOKS,
+        most_webhooks: int,
     ) -> None:
         self._webhooks = webhooks
         self._reads = reads
