@@ -15,7 +15,13 @@ from bench.profile import measure_memory, measure_neptune_profile
 from bench.reads import measure_reads
 from bench.rebuild import measure_rebuild
 from bench.recovery import measure_cluster_recovery, measure_recovery
-from bench.registry import measure_history, measure_promotions, measure_registrations, measure_resolve
+from bench.registry import (
+    measure_history,
+    measure_promotions,
+    measure_registrations,
+    measure_resolve,
+    measure_view,
+)
 from bench.registry_search import measure_registry_search
 from bench.report import Figures
 from bench.rest import measure_rest
@@ -59,6 +65,7 @@ STEPS: dict[str, Callable[[Stack, Figures], None]] = {
     "rest": measure_rest,
     "artifacts": measure_artifacts,
     "registry_resolve": measure_resolve,
+    "registry_view": measure_view,
     "registry_promotions": measure_promotions,
     "registry_registrations": measure_registrations,
     "registry_history": measure_history,

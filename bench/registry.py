@@ -17,6 +17,7 @@ import grpc.aio
 from bench import unary
 from bench.report import Figures
 from bench.stack import Stack
+from rekam.registry import Registry as View
 from rekam_proto.registry.v1 import (
     alias_pb2,
     alias_pb2_grpc,
@@ -38,6 +39,7 @@ BY = read_pb2.By(actor="bench", reason="to be measured")
 MODEL = "Bench"
 RESOLVED = 50
 ROUNDS = 3
+RESOLVES = 100_000
 WATCHERS = 1_000
 PROMOTIONS = 300
 REGISTRATIONS = 100
@@ -93,6 +95,30 @@ def measure_resolve(stack: Stack, figures: Figures) -> None:
     figures.add("resolve_percent_of_empty_method", 100 * resolved.per_s / nothing.per_s)
     figures.add("empty_method_cpu_us", nothing.cpu_us)
     figures.add("resolve_cpu_us", resolved.cpu_us)
+
+
+def measure_view(stack: Stack, figures: Figures) -> None:
+    """`view_*`: a serving process that answers from memory, and is told of promotions."""
+    registry = Registry(stack)
+    registry.create(3)
+    registry.promote(2)
+    with View(f"grpc://{stack.target}", names=[MODEL]) as view:
+        production = view.follow(f"models:/{MODEL}/Production")
+        production.get()
+        began = time.perf_counter()
+        for _ in range(RESOLVES):
+            view.resolve(f"models:/{MODEL}/Production")
+        figures.add("view_resolve_us", (time.perf_counter() - began) / RESOLVES * 1_000_000)
+        seconds = []
+        for turn in range(PROMOTIONS):
+            began = time.perf_counter()
+            registry.promote(1 + turn % 2)
+            version = production.get(timeout=10)
+            seconds.append(time.perf_counter() - began)
+            if version is None or version.version != 1 + turn % 2:
+                raise RuntimeError(f"after a promotion of {1 + turn % 2} the view has {version}")
+    figures.add("view_promotion_p50_ms", statistics.median(seconds) * 1_000)
+    figures.add("view_promotion_p99_ms", statistics.quantiles(seconds, n=100)[-1] * 1_000)
 
 
 def measure_promotions(stack: Stack, figures: Figures) -> None:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -23,6 +24,10 @@ from rekam_runtime.settings import SettingsError
 _log = structlog.get_logger(__name__)
 # Less than a supervisor waits (10 s here, 30 s on Kubernetes) before it kills.
 _DRAIN_S = 8.0
+# Young objects are looked through after so many more, older ones after so many looks at those before: what a
+# thousand calls in progress are made of is not garbage, and looking through it holds all of them up.
+_COLLECTIONS = (10_000, 10, 50)
+_runs = False
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
 
@@ -33,7 +38,21 @@ def run(main: Main, *, drain_s: float = _DRAIN_S) -> NoReturn:
     drain_s: how long it may take to return after that; then it is cancelled. A second
     signal cancels it at once.
     """
+    global _runs
+    _runs = True
     sys.exit(_status(main, drain_s))
+
+
+def settle() -> None:
+    """Call it when all is built: that stays as long as the process, and is not looked through for garbage.
+
+    Does nothing in a process that `run` was not called in: it does other things, too.
+    """
+    if not _runs:
+        return
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTIONS)
 
 
 async def until(stop: asyncio.Event, *work: asyncio.Task[None]) -> None:

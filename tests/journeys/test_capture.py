@@ -450,6 +450,7 @@ def test_an_interrupt_from_the_keyboard_is_for_the_program(server: MemoryServer,
         tmp_path,
         """
         import signal
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
         os.setpgrp()
         with rekam.start_run(capture_console="fd") as run:
             try:

@@ -10,7 +10,7 @@ import structlog
 
 from rekam_runtime import postgres
 from rekam_runtime.ops import OpsServer
-from rekam_runtime.process import until
+from rekam_runtime.process import settle, until
 from rekam_runtime.projection.leases import Work
 from rekam_runtime.roles.role import Role
 from rekam_runtime.roles.settings import MigrateSettings, RoleSettings, ServeSettings
@@ -44,6 +44,7 @@ async def serve(
         _operated(settings, role) as ops,
         _at_work(role.work) as work,
     ):
+        settle()
         _log.info("serving", grpc_port=server.port, ops_port=ops.port)
         await until(stop, *work)
         _log.info("stopping")
@@ -53,6 +54,7 @@ async def project(service: str, settings: RoleSettings, connected: Connected, st
     """Apply events to Postgres, and what else the role does, until the stop."""
     configure_logging(service, "project", settings.log_format, settings.log_level)
     async with connected as role, _operated(settings, role) as ops, _at_work(role.work) as work:
+        settle()
         _log.info("projecting", ops_port=ops.port)
         await until(stop, *work)
         _log.info("stopping")

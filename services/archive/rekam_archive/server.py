@@ -11,7 +11,7 @@ import structlog
 from rekam_archive.settings import Settings
 from rekam_archive.wiring import archiving
 from rekam_runtime.ops import OpsServer
-from rekam_runtime.process import until
+from rekam_runtime.process import settle, until
 from rekam_runtime.rpc.server import build_server
 from rekam_runtime.telemetry import configure_logging
 
@@ -33,6 +33,7 @@ async def archive(settings: Settings, stop: asyncio.Event) -> None:
         _log.info("archiving", grpc_port=server.port, ops_port=ops.port)
         work = asyncio.create_task(role.archiver.run(), name="archiver")
         try:
+            settle()
             await until(stop, work)
         finally:
             work.cancel()

@@ -12,7 +12,7 @@ from rekam_gateway.http.app import build_app
 from rekam_gateway.settings import Settings
 from rekam_runtime.http import HttpServer
 from rekam_runtime.ops import OpsServer, ops_routes
-from rekam_runtime.process import until
+from rekam_runtime.process import settle, until
 from rekam_runtime.rpc.server import build_server
 from rekam_runtime.telemetry import configure_logging
 
@@ -57,5 +57,6 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         if settings.ops_listen is not None:
             await parts.enter_async_context(OpsServer(settings.ops_listen, gateway.readiness, again))
         log.info("serving", grpc_port=server.port, http_port=http.port)
+        settle()
         await until(stop, *gateway.work)
         log.info("stopping")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
@@ -10,11 +11,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from rekam_runtime.process import settle
+
 START = """
 import asyncio, sys
 from dataclasses import dataclass
 from rekam_runtime.errors import FailedPrecondition
-from rekam_runtime.process import run, until
+from rekam_runtime.process import run, settle, until
 from rekam_runtime.settings import load, setting
 from rekam_runtime.telemetry import configure_logging
 
@@ -152,3 +155,21 @@ def test_work_that_ends_by_itself_is_a_failure(start: Start) -> None:
     )
     assert status == 1
     assert "projector of REKAM_POINTS_0 ended by itself" in err
+
+
+def test_what_was_built_is_not_looked_through_again(start: Start) -> None:
+    process = start("""
+    import gc
+    looked_through = len(gc.get_objects())
+    settle()
+    say(gc.get_freeze_count() > 0.9 * looked_through > 0)
+    say(len(gc.get_objects()) < 0.1 * looked_through)
+    """)
+    out, err = process.communicate(timeout=30)
+    assert (out.split(), process.returncode) == (["True", "True"], 0), err
+
+
+def test_other_programs_collect_as_they_did() -> None:
+    before = gc.get_freeze_count(), gc.get_threshold()
+    settle()
+    assert (gc.get_freeze_count(), gc.get_threshold()) == before
