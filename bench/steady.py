@@ -166,6 +166,8 @@ async def load(
             tasks.create_task(write(number))
             tasks.create_task(writer.follow(len(range(number, frames, runs))))
     for read in reads:
+        if read.done():
+            read.result()  # they go on for ever: it has failed
         read.cancel()
     metrics = metric_pb2_grpc.MetricServiceStub(channels[0])
     for writer in writers:
@@ -190,6 +192,18 @@ def _ingest(channel: grpc.aio.Channel) -> Ingest:
     )
 
 
+async def _has(
+    metrics: metric_pb2_grpc.MetricServiceAsyncStub, request: metric_pb2.GetCompletenessRequest, sequence: int
+) -> bool:
+    try:
+        answer = await metrics.GetCompleteness(request)
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.NOT_FOUND:
+            raise
+        return False  # the run itself is not projected yet
+    return bool(answer.writers) and answer.writers[0].complete_up_to >= sequence
+
+
 async def _lag(channel: grpc.aio.Channel, progress: Progress) -> None:
     """From the acknowledgement of the newest frame until an eventual read has it, again and again."""
     metrics = metric_pb2_grpc.MetricServiceStub(channel)
@@ -200,8 +214,7 @@ async def _lag(channel: grpc.aio.Channel, progress: Progress) -> None:
         run_id, sequence, at = progress.newest
         request = metric_pb2.GetCompletenessRequest(run_id=run_id, consistency=read_pb2.CONSISTENCY_EVENTUAL)
         while True:
-            answer = await metrics.GetCompleteness(request)
-            if answer.writers and answer.writers[0].complete_up_to >= sequence:
+            if await _has(metrics, request, sequence):
                 break
             await asyncio.sleep(POLL_S)
         progress.lags_s.append(time.monotonic() - at)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 
@@ -26,25 +26,12 @@ from rekam_proto.registry.v1 import (
     watch_pb2_grpc,
 )
 from rekam_proto.registry.v1.read_pb2 import STAGE_PRODUCTION, AsOf, By
-from tests.support.faults import Faults
+from tests.support.faults import Faults, persistently
 from tests.support.stack import until
 
 VICTIMS = ("registry-serve", "registry-project", "gateway", "nats", "postgres")
 VERSIONS = 3
 NAME = "Fraud ☃"
-_Answer = TypeVar("_Answer")
-
-
-def persistently(call: Callable[[], _Answer]) -> _Answer:
-    """The answer, however often the call has to be sent."""
-    deadline = time.monotonic() + 180
-    while True:
-        try:
-            return call()
-        except grpc.RpcError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 class Watcher:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 import grpc
 import pytest
@@ -21,7 +19,7 @@ from rekam_proto.registry.v1 import (
     webhook_pb2_grpc,
 )
 from rekam_proto.registry.v1.read_pb2 import By
-from tests.support.faults import Faults
+from tests.support.faults import Faults, persistently
 from tests.support.receiver import OK, Received, Receiver, Reply, receiving
 from tests.support.stack import until
 
@@ -30,19 +28,6 @@ VERSIONS = webhook_pb2.WebhookEvent(
     entity=webhook_pb2.WEBHOOK_ENTITY_MODEL_VERSION, action=webhook_pb2.WEBHOOK_ACTION_CREATED
 )
 NAMES = ("Fraud", "Churn", "☃")
-_Answer = TypeVar("_Answer")
-
-
-def persistently(call: Callable[[], _Answer]) -> _Answer:
-    """The answer, however often the call has to be sent."""
-    deadline = time.monotonic() + 90
-    while True:
-        try:
-            return call()
-        except grpc.RpcError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 @pytest.fixture

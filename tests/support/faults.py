@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import grpc
 import psutil
@@ -16,6 +18,7 @@ from rekam_proto.local.v1 import local_pb2, local_pb2_grpc
 from tests.support.stack import until
 
 RECOVERY_S = 120.0
+_Answer = TypeVar("_Answer")
 
 
 class Faults:
@@ -83,3 +86,15 @@ class Faults:
 def _family(pid: int) -> list[psutil.Process]:
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
+
+
+def persistently(call: Callable[[], _Answer]) -> _Answer:
+    """The answer, however often the call has to be sent."""
+    deadline = time.monotonic() + RECOVERY_S
+    while True:
+        try:
+            return call()
+        except grpc.RpcError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
