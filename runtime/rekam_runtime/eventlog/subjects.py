@@ -21,6 +21,7 @@ from rekam_proto.event.v1.envelope_pb2 import Envelope
 from rekam_runtime.errors import Quarantine, Refused, Retry
 from rekam_runtime.eventlog.envelope import Cause, draft, wrap
 from rekam_runtime.eventlog.port import Conflict, Draft, EventLog, Record
+from rekam_runtime.sharing import Shared
 
 _log = structlog.get_logger(__name__)
 
@@ -63,8 +64,7 @@ class Subject(Generic[StateT]):
         self._decode = decode
         self._subject = subject
         self._last_us = 0
-        self._reading: asyncio.Task[None] | None = None
-        self._next_reading: asyncio.Task[None] | None = None
+        self._reading: Shared[None] = Shared()
         self.aggregate = aggregate
         self.state = state
         self.position = 0
@@ -80,16 +80,9 @@ class Subject(Generic[StateT]):
 
         Callers that come while a read is under way share the next one.
         """
-        if self._next_reading is None:
-            self._next_reading = asyncio.create_task(self._read_after(self._reading))
-            # Those who wait may all have given up by the time it fails.
-            self._next_reading.add_done_callback(lambda task: task.cancelled() or task.exception())
-        await asyncio.shield(self._next_reading)
+        await self._reading.answer(self._read)
 
-    async def _read_after(self, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait([before])
-        self._reading, self._next_reading = self._next_reading, None
+    async def _read(self) -> None:
         records = await self._log.read(self._stream, self._subject, after=self.position)
         for number, record in enumerate(records, 1):
             if number % _FOLDED_AT_ONCE == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -14,6 +15,7 @@ from rekam_registry.events import ModelEvent
 from rekam_registry.timelines import FOREVER
 from rekam_runtime.errors import DeadlineExceeded, FailedPrecondition, Quarantine, Retry
 from rekam_runtime.eventlog.port import EventLog, Record
+from rekam_runtime.sharing import Shared
 
 _FETCHED_RECORDS = 1_000
 _FETCHED_BYTES = 4 * 1024 * 1024
@@ -129,24 +131,8 @@ class LogEnd:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._asking: asyncio.Task[int] | None = None
-        self._next: asyncio.Task[int] | None = None
+        self._asking: Shared[int] = Shared(_TURNS)
 
     async def position(self) -> int:
-        """Of the last record, at the time of the call or after it.
-
-        Callers that come while a question is under way share the next one.
-        """
-        if self._next is None:
-            self._next = asyncio.create_task(self._ask_after(self._asking))
-            # Those who wait may all have given up by the time it fails.
-            self._next.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return await asyncio.shield(self._next)
-
-    async def _ask_after(self, before: asyncio.Task[int] | None) -> int:
-        if before is not None:
-            await asyncio.wait([before])
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
-        self._asking, self._next = self._next, None
-        return await self._log.last_position(events.STREAM)
+        """Of the last record, at the time of the call or after it."""
+        return await self._asking.answer(partial(self._log.last_position, events.STREAM))

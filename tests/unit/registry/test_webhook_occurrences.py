@@ -17,8 +17,9 @@ from rekam_proto.registry.v1 import (
     webhook_pb2,
 )
 from rekam_proto.tracking.v1.read_pb2 import Tag
+from rekam_registry.rules import PROMPT_TAG
 from rekam_registry.webhooks.examples import example_of
-from rekam_registry.webhooks.occurrences import PROMPT_TAG, occurrences_of
+from rekam_registry.webhooks.occurrences import occurrences_of
 from rekam_registry.webhooks.pairs import ACTIONS, action_name, entity_name
 
 TAGS = [Tag(key="a", value="1"), Tag(key="b", value="2")]

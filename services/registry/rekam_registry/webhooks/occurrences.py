@@ -19,10 +19,9 @@ from rekam_proto.registry.v1 import (
     webhook_pb2,
 )
 from rekam_proto.tracking.v1.read_pb2 import Tag
-from rekam_registry.rules import STAGE_NAMES
+from rekam_registry.rules import PROMPT_TAG, STAGE_NAMES
 from rekam_registry.webhooks.pairs import Pair
 
-PROMPT_TAG = "mlflow.prompt.is_prompt"
 _PROMPT_TEXT_TAG = "mlflow.prompt.text"
 # They say what a prompt is, not what its user says of it.
 _PROMPT_OWN_TAGS = frozenset({PROMPT_TAG, "_mlflow_prompt_type"})
